@@ -1,0 +1,30 @@
+# Each command makes .venv when it is missing, so one command does all the set-up.
+PYTHON ?= python3.11
+FOLDS ?= 0
+VENV := .venv
+RUN := $(VENV)/bin/python
+# TensorFlow's start-up messages about the machine.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test bench lint clean
+
+demo: $(VENV)/installed
+	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo
+
+test: $(VENV)/installed
+	$(RUN) -m pytest
+
+bench: $(VENV)/installed
+	$(RUN) -m tests.benchmarks
+
+lint: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable ".[train,test,lint]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) out

@@ -1,0 +1,49 @@
+"""A Keras 3 zoo of compact networks: complex-valued and sparse by Bayesian pruning."""
+
+import importlib
+import sys
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+# Public name → module that has it.
+_PUBLIC = {
+    "ARD": "cvzoo.layers",
+    "CompressionReport": "cvzoo.reporting",
+    "FixedMask": "cvzoo.layers",
+    "MagnitudePruning": "cvzoo.layers",
+    "VariationalDropout": "cvzoo.layers",
+    "compression_report": "cvzoo.reporting",
+    "create_model": "cvzoo.models",
+    "export": "cvzoo.exporting",
+    "from_preset": "cvzoo.presets",
+    "layers": "cvzoo.layers",
+    "list_models": "cvzoo.models",
+    "list_presets": "cvzoo.catalogue",
+    "prune": "cvzoo.sparsity",
+    "register_model": "cvzoo.models",
+    "save_preset": "cvzoo.presets",
+    "shrink": "cvzoo.shrinking",
+    "sparsify": "cvzoo.sparsity",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'cvzoo' has no attribute {name!r}")
+    module = importlib.import_module(_PUBLIC[name])
+    value = module if _PUBLIC[name] == f"cvzoo.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
+# `import cvzoo` registers the layers, so that `keras.models.load_model` knows them. The
+# command `cvzoo list` needs no Keras, whose import takes seconds.
+if Path((getattr(sys, "argv", None) or [""])[0]).stem != "cvzoo":
+    for _name in __all__:
+        __getattr__(_name)

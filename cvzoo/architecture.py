@@ -1,0 +1,361 @@
+"""A model's graph ↔ JSON, from a closed list of layers and argument values.
+
+Nothing in a file names a module or holds code. Classes, arguments and sizes are
+checked before any object is made, and each kernel against the shape that the preset's
+manifest states before the kernel is made.
+"""
+
+import math
+
+import keras
+
+from cvzoo import graph, layers, sparsity
+from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
+from cvzoo.layers.linear import SparsifiableDense
+
+FORMAT = 1
+LARGEST_AXIS = 2**24
+LARGEST_TENSOR = 2**30
+MOST_LAYERS = 10_000
+
+# fmt: off
+ACTIVATIONS = (
+    "elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear",
+    "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "softsign", "swish", "tanh",
+)
+# fmt: on
+
+
+class ArchitectureError(ValueError):
+    """An architecture that cannot be kept in a preset, or a file that is no such."""
+
+
+def _one_of(*choices):
+    return lambda value: isinstance(value, (str, type(None))) and value in choices
+
+
+def _is_boolean(value):
+    return isinstance(value, bool)
+
+
+def _is_integer(value, low=-LARGEST_AXIS, high=LARGEST_AXIS):
+    return isinstance(value, int) and not _is_boolean(value) and low <= value <= high
+
+
+def _is_size(value):
+    return _is_integer(value, low=1)
+
+
+def _is_number(value):
+    is_real = isinstance(value, (int, float)) and not _is_boolean(value)
+    return is_real and math.isfinite(value)
+
+
+def _is_number_or_none(value):
+    return value is None or _is_number(value)
+
+
+def _list_of(check, most):
+    def is_list(value):
+        return (
+            isinstance(value, (list, tuple))
+            and len(value) <= most
+            and all(check(item) for item in value)
+        )
+
+    return is_list
+
+
+def _is_dense_rate(value):
+    return _is_number(value) and 0 <= value < 1
+
+
+_ACTIVATION = _one_of(*ACTIVATIONS)
+_DENSE = {"units": _is_size, "activation": _ACTIVATION, "use_bias": _is_boolean}
+
+# Class → its arguments and what each may be. `PerPart`, whose argument is a layer of
+# this list, is written out below.
+_LAYERS = {
+    keras.layers.Activation: {"activation": _ACTIVATION},
+    keras.layers.Add: {},
+    keras.layers.Concatenate: {"axis": _is_integer},
+    keras.layers.Dense: _DENSE,
+    keras.layers.Dropout: {"rate": _is_dense_rate},
+    keras.layers.ELU: {"alpha": _is_number},
+    keras.layers.Flatten: {},
+    keras.layers.LeakyReLU: {"negative_slope": _is_number},
+    keras.layers.ReLU: {
+        "max_value": _is_number_or_none,
+        "negative_slope": _is_number,
+        "threshold": _is_number,
+    },
+    keras.layers.Rescaling: {"scale": _is_number, "offset": _is_number},
+    keras.layers.Reshape: {"target_shape": _list_of(_is_integer, most=8)},
+    keras.layers.Softmax: {"axis": _is_integer},
+    layers.ComplexDense: _DENSE,
+    layers.FourierFeatures: {
+        "axes": _list_of(_is_integer, most=2),
+        "norm": _one_of("ortho", "backward"),
+        "shift": _is_boolean,
+    },
+    layers.FromComplex: {"layout": _one_of(*FROM_LAYOUTS)},
+    layers.PerPart: {},
+    layers.ToComplex: {
+        "layout": _one_of(None, *TO_LAYOUTS),
+        "mask_value": _is_number_or_none,
+    },
+}
+_BY_NAME = {layer_class.__name__: layer_class for layer_class in _LAYERS}
+
+# What only matters in training, or has one value in every preset.
+_LEFT_OUT = set(
+    [
+        "name",
+        "trainable",
+        "dtype",
+        "seed",
+        "sparsifier",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    ]
+)
+_DEFAULTS = {"data_format": ("channels_last", None)}
+
+_INPUT_DTYPES = ("float32", "complex64", "int32", "uint8")
+
+
+# Model → JSON
+
+
+def describe(model):
+    """JSON data from which `build` makes the same architecture."""
+    graph.check_pairs(model)
+    plan = graph.read(model)
+    described = {
+        name: _describe_layer(layer)
+        for name, layer in plan.layers.items()
+        if name not in plan.inputs
+    }
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "inputs": [_describe_input(plan.layers[name]) for name in plan.inputs],
+        "layers": described,
+        "calls": [[call.layer, _describe_tensors(call.inputs)] for call in plan.calls],
+        "outputs": [list(tensor) for tensor in plan.outputs],
+    }
+
+
+def _describe_input(layer):
+    _, *shape = layer.batch_shape
+    if layer.dtype not in _INPUT_DTYPES:
+        raise ArchitectureError(
+            f"Input '{layer.name}' has dtype {layer.dtype}. A preset keeps "
+            f"{', '.join(_INPUT_DTYPES)}."
+        )
+    return {"name": layer.name, "shape": shape, "dtype": layer.dtype}
+
+
+def _describe_layer(layer):
+    layer_class = (
+        keras.layers.Dense if type(layer) is SparsifiableDense else type(layer)
+    )
+    if layer_class not in _LAYERS:
+        raise ArchitectureError(
+            f"Layer '{layer.name}' is a {layer_class.__name__}, which a preset cannot "
+            f"keep. It keeps: {', '.join(sorted(_BY_NAME))}."
+        )
+    described = {"class": layer_class.__name__}
+    if layer_class is layers.PerPart:
+        return {**described, "layer": _describe_layer(layer.layer)}
+    for key, value in layer.get_config().items():
+        if key in _LAYERS[layer_class]:
+            _check_value(layer.name, layer_class, key, value)
+            described[key] = list(value) if isinstance(value, tuple) else value
+        elif key not in _LEFT_OUT and value not in _DEFAULTS.get(key, (None,)):
+            raise ArchitectureError(
+                f"Layer '{layer.name}' ({layer_class.__name__}) has {key}={value!r}, "
+                "which a preset cannot keep."
+            )
+    return described
+
+
+def _describe_tensors(structure):
+    if isinstance(structure, graph.Tensor):
+        return list(structure)
+    kind = "pair" if _is_pair(structure) else "list"
+    return {kind: [_describe_tensors(item) for item in structure]}
+
+
+def _is_pair(structure):
+    return isinstance(structure, tuple)
+
+
+# JSON → model
+
+
+def build(data, tensors):
+    """The model that `describe` described, with fresh weights.
+
+    Args:
+        data: Result of `describe`.
+        tensors: Name → shape of each weight, from the manifest.
+
+    Raises:
+        ArchitectureError: Anything in `data` that is not on the list.
+    """
+    plan = _checked(data)
+    made = {
+        name: _make_layer(name, description)
+        for name, description in plan["layers"].items()
+    }
+    for description in plan["inputs"]:
+        made[description["name"]] = keras.Input(
+            tuple(description["shape"]),
+            dtype=description["dtype"],
+            name=description["name"],
+        )
+    calls, counts = [], {}
+    for name, inputs in plan["calls"]:
+        number = counts[name] = counts.get(name, -1) + 1
+        calls.append(graph.Call(name, number, _tensors(inputs)))
+    guarded = {
+        name: _Guarded(layer, tensors)
+        if isinstance(layer, keras.layers.Layer)
+        else layer
+        for name, layer in made.items()
+    }
+    outputs = [graph.Tensor(*tensor) for tensor in plan["outputs"]]
+    inputs = [description["name"] for description in plan["inputs"]]
+    return graph.rebuild(
+        graph.Graph(made, inputs, calls, outputs), guarded, plan["name"]
+    )
+
+
+class _Guarded:
+    """Calls a layer once the kernel that it is about to make has the stated shape."""
+
+    def __init__(self, layer, tensors):
+        self.layer, self.tensors = layer, tensors
+
+    def __call__(self, inputs):
+        if sparsity.is_linear(self.layer):
+            shape = keras.tree.flatten(inputs)[0].shape
+            found = (shape[-1], self.layer.units)
+            stated = self.tensors.get(f"{self.layer.name}/kernel")
+            if (
+                stated is None
+                or tuple(stated) != found
+                or math.prod(found) > LARGEST_TENSOR
+            ):
+                raise ArchitectureError(
+                    f"Layer '{self.layer.name}' would have a kernel of shape {found}; "
+                    f"the manifest states {stated}."
+                )
+        outputs = self.layer(inputs)
+        for tensor in keras.tree.flatten(outputs):
+            if math.prod(size or 1 for size in tensor.shape) > LARGEST_TENSOR:
+                raise ArchitectureError(
+                    f"Layer '{self.layer.name}' gives shape {tensor.shape}, too large."
+                )
+        return outputs
+
+
+def _checked(data):
+    keys = ["format", "name", "inputs", "layers", "calls", "outputs"]
+    _check_keys("architecture", data, keys)
+    if data["format"] != FORMAT:
+        raise ArchitectureError(
+            f"The architecture has format {data['format']!r}; this version reads "
+            f"{FORMAT}."
+        )
+    if len(data["layers"]) > MOST_LAYERS or len(data["calls"]) > MOST_LAYERS:
+        raise ArchitectureError(f"More than {MOST_LAYERS} layers.")
+    known = {}
+    for description in data["inputs"]:
+        _check_keys("input", description, ["name", "shape", "dtype"])
+        sizes = _list_of(lambda size: size is None or _is_size(size), most=8)
+        if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
+            raise ArchitectureError(f"Not an input: {description!r}")
+        if math.prod(size or 1 for size in description["shape"]) > LARGEST_TENSOR:
+            raise ArchitectureError(f"Input too large: {description!r}")
+        known[description["name"], 0] = True
+    for name, description in data["layers"].items():
+        _check_layer(name, description)
+    counts = {}
+    for name, inputs in data["calls"]:
+        if name not in data["layers"]:
+            raise ArchitectureError(
+                f"A call of layer '{name}', which is not described."
+            )
+        for tensor in graph.tensors(_tensors(inputs)):
+            if (tensor.layer, tensor.call) not in known:
+                raise ArchitectureError(
+                    f"Layer '{name}' uses the output of '{tensor.layer}', which is not "
+                    "there yet."
+                )
+        counts[name] = counts.get(name, -1) + 1
+        known[name, counts[name]] = True
+    return data
+
+
+def _check_layer(name, description):
+    layer_class = _BY_NAME.get(
+        description.get("class") if isinstance(description, dict) else None
+    )
+    if layer_class is None:
+        raise ArchitectureError(
+            f"Layer '{name}' has a class outside the list: {description!r}. Known: "
+            f"{', '.join(sorted(_BY_NAME))}."
+        )
+    arguments = {key: value for key, value in description.items() if key != "class"}
+    if layer_class is layers.PerPart:
+        _check_keys(f"layer '{name}'", arguments, ["layer"])
+        _check_layer(name, arguments["layer"])
+        return
+    _check_keys(f"layer '{name}'", arguments, list(_LAYERS[layer_class]))
+    for key, value in arguments.items():
+        _check_value(name, layer_class, key, value)
+
+
+def _check_value(name, layer_class, key, value):
+    if not _LAYERS[layer_class][key](value):
+        raise ArchitectureError(
+            f"Layer '{name}' ({layer_class.__name__}) has {key}={value!r}, which is "
+            "not among the values that a preset may hold."
+        )
+
+
+def _check_keys(what, found, expected):
+    if not isinstance(found, dict) or sorted(found) != sorted(expected):
+        raise ArchitectureError(
+            f"The {what} must have the keys {sorted(expected)}. Found: "
+            f"{sorted(found) if isinstance(found, dict) else found!r}"
+        )
+
+
+def _make_layer(name, description):
+    layer_class = _BY_NAME[description["class"]]
+    arguments = {key: value for key, value in description.items() if key != "class"}
+    if layer_class is layers.PerPart:
+        arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
+    return layer_class(**arguments, name=name)
+
+
+def _tensors(structure):
+    if isinstance(structure, dict) and len(structure) == 1:
+        ((kind, items),) = structure.items()
+        if kind in ("pair", "list") and isinstance(items, list):
+            values = [_tensors(item) for item in items]
+            return tuple(values) if kind == "pair" else values
+    if isinstance(structure, list) and len(structure) == 3:
+        layer, call, index = structure
+        if isinstance(layer, str) and _is_integer(call, 0) and _is_integer(index, 0):
+            return graph.Tensor(layer, call, index)
+    raise ArchitectureError(f"Not a tensor, pair or list of them: {structure!r}")

@@ -1,0 +1,192 @@
+"""Which presets there are, and their manifests. Reads JSON only, never Keras."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+FORMAT = 1
+SHIPPED = Path(__file__).parent / "zoo"
+MANIFEST = "metadata.json"
+ARCHITECTURE = "architecture.json"
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+CARD = "README.md"
+FILES = (ARCHITECTURE, CONFIG, WEIGHTS, CARD)
+LARGEST_FILE = 2**32
+
+_KEYS = {
+    "format": int,
+    "name": str,
+    "description": str,
+    "versions": dict,
+    "files": dict,
+    "tensors": dict,
+    "scores": dict,
+    "counts": dict,
+    "data": dict,
+    "classes": list,
+    "examples": dict,
+}
+
+
+class PresetError(ValueError):
+    """A preset that does not exist, is damaged, or does not fit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetRow:
+    """A line of `list_presets`.
+
+    Attributes:
+        name: What `from_preset` takes.
+        metric: What `score` is, and on which data.
+        score: Score on test data.
+        parameters: Numbers that are not zero, a complex weight counting as two.
+        compression: Parameters of the uncompressed network over `parameters`.
+        bytes: Size of the weights file.
+    """
+
+    name: str
+    metric: str
+    score: float
+    parameters: int
+    compression: float
+    bytes: int
+
+
+def list_presets():
+    """The presets that the package ships, as a list of `PresetRow`."""
+    return [_row(read_manifest(SHIPPED / name)) for name in preset_names()]
+
+
+def preset_names():
+    """Names of the shipped presets."""
+    if not SHIPPED.is_dir():
+        return []
+    return sorted(
+        path.name for path in SHIPPED.iterdir() if (path / MANIFEST).is_file()
+    )
+
+
+def find(name):
+    """The folder of a preset, by its name or path."""
+    shipped = preset_names()
+    if name in shipped:
+        return SHIPPED / name
+    if isinstance(name, (str, Path)) and (Path(name) / MANIFEST).is_file():
+        return Path(name)
+    if isinstance(name, Path) or os.sep in str(name):
+        raise PresetError(
+            f"No preset in folder {name}: it has no {MANIFEST}. Make one with "
+            "`cvzoo.save_preset(model, folder)`."
+        )
+    raise PresetError(f"No preset is called {name!r}. {nearest_names(name, shipped)}")
+
+
+def _row(manifest):
+    counts, scores = manifest["counts"], manifest["scores"]
+    return PresetRow(
+        name=manifest["name"],
+        metric=scores.get("metric", ""),
+        score=scores.get("test", float("nan")),
+        parameters=counts["nonzero"],
+        compression=round(counts["compression"], 1),
+        bytes=manifest["files"][WEIGHTS]["bytes"],
+    )
+
+
+def read_manifest(folder):
+    """The manifest of a preset folder, its keys and types checked."""
+    path = Path(folder) / MANIFEST
+    manifest = parse_json(read_limited(path), MANIFEST)
+    wrong = [
+        key
+        for key, kind in _KEYS.items()
+        if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind)
+    ]
+    if wrong or set(manifest) != set(_KEYS):
+        raise PresetError(
+            f"{path}: the manifest must have the keys {sorted(_KEYS)}. Found: "
+            f"{sorted(manifest) if isinstance(manifest, dict) else manifest!r}; "
+            f"missing or of the wrong type: {wrong}."
+        )
+    if manifest["format"] != FORMAT:
+        raise PresetError(
+            f"{path} has format {manifest['format']}; this version of cvzoo reads "
+            f"{FORMAT}. Install a version that reads it."
+        )
+    if set(manifest["files"]) != set(FILES):
+        raise PresetError(
+            f"{path} must list the files {sorted(FILES)}. Found: "
+            f"{sorted(manifest['files'])}."
+        )
+    return manifest
+
+
+def read_files(folder, manifest):
+    """File name → bytes, each of the size and sha256 that the manifest states."""
+    folder = Path(folder)
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if present != set(FILES):
+        raise PresetError(
+            f"Preset folder {folder} must hold {sorted(FILES)}. Missing: "
+            f"{sorted(set(FILES) - present)}. Unknown: {sorted(present - set(FILES))}."
+        )
+    contents = {}
+    for name in FILES:
+        stated = manifest["files"][name]
+        data = read_limited(folder / name)
+        found = describe_bytes(data)
+        if stated != found:
+            raise PresetError(
+                f"{folder / name} was altered or damaged. Expected {stated}, found "
+                f"{found}. Get the preset again."
+            )
+        contents[name] = data
+    return contents
+
+
+def describe_bytes(data):
+    """Size and sha256, as the manifest states them."""
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def read_limited(path):
+    """The bytes of a file, unless it is missing or absurdly large."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise PresetError(
+                f"{path} has {size} bytes; at most {LARGEST_FILE} are read."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"Preset file {path} cannot be read: {error}") from error
+
+
+def parse_json(data, name):
+    """JSON data; NaN and infinity are refused."""
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not allowed")
+
+    try:
+        return json.loads(data, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise PresetError(f"{name} is not valid JSON: {error}") from error
+
+
+def to_json(data):
+    """Readable JSON, the same bytes for the same data."""
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def nearest_names(name, names):
+    """The end of a message about an unknown name."""
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+    if close:
+        return f"Did you mean {', '.join(close)}?"
+    return f"Known: {', '.join(sorted(names)) or 'none'}."

@@ -1,0 +1,322 @@
+"""Linear layers that can hold a sparsifier, and initializers of complex weights."""
+
+import random
+
+import keras
+from keras import ops as kops
+
+from cvzoo import ops
+from cvzoo.layers import sparsifiers
+from cvzoo.layers.complex import PairLayer
+
+
+class Sparsifiable:
+    """Mixin of a linear layer with one kernel, which a sparsifier may act on.
+
+    The layer sets `sparsifier`, creates its kernel without autocast (divergences need
+    float32), calls `build_sparsifier` at the end of `build`, and gives
+
+    - `field`: `"real"` or `"complex"`;
+    - `kernel_parts`: tuple of its kernel variables, one or two;
+    - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`.
+    """
+
+    log_sigma2 = None
+    mask = None
+
+    def build_sparsifier(self):
+        self.kernel_shape = tuple(self.kernel_parts[0].shape)
+        if self.sparsifier is None:
+            return
+        if self.sparsifier.is_random:
+            self.seed_generator = keras.random.SeedGenerator()
+        self.sparsifier.build(self)
+
+    def effective_kernel(self, training):
+        """The kernel's parts in the compute dtype, pruned weights being 0."""
+        if self.sparsifier is not None and training:
+            self.sparsifier.update(self)
+        parts = [kops.convert_to_tensor(part) for part in self.kernel_parts]
+        if self.mask is not None:
+            parts = [part * self.mask for part in parts]
+        return tuple(kops.cast(part, self.compute_dtype) for part in parts)
+
+    def perturb(self, inputs, outputs, training):
+        """Local reparameterisation: in training, noise on the outputs and the loss.
+
+        Molchanov et al., 2017; paper 2, eq. 3 and 11.
+        """
+        if not training or self.sparsifier is None:
+            return outputs
+        penalty = self.sparsifier.penalty(self)
+        if penalty is not None:
+            self.penalty = penalty
+            self.add_loss(penalty)
+        if not self.sparsifier.is_random:
+            return outputs
+        sigma2 = kops.exp(kops.convert_to_tensor(self.log_sigma2))
+        if self.mask is not None:
+            sigma2 = sigma2 * self.mask
+        variance = self.variance(inputs, kops.cast(sigma2, self.compute_dtype))
+        add_noise = (
+            ops.add_complex_noise if self.field == "complex" else ops.add_real_noise
+        )
+        return add_noise(outputs, variance, self.seed_generator)
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class ComplexDense(Sparsifiable, PairLayer):
+    """Complex dense layer, `activation(z W + b)` on pairs.
+
+    Args:
+        units: Number of complex outputs.
+        activation: A real activation, applied to both parts (split form).
+        use_bias: Whether a complex bias is added.
+        kernel_initializer: A complex initializer, or one that is not random.
+            Defaults to `PartwiseUniform(1 / 6)`: each part uniform on
+            ±1/√(2·inputs), the default of cplxmodule that paper 2 used.
+        bias_initializer: Likewise. Defaults to each part uniform on ±1/√units.
+        sparsifier: `None`, `VariationalDropout`, `ARD`, `MagnitudePruning`,
+            `FixedMask` or a sum of them.
+
+    Call arguments:
+        inputs: Pair, each part `(batch, ..., inputs)`.
+
+    Returns:
+        Pair, each part `(batch, ..., units)`.
+
+    Reference:
+        Paper 2, eq. 6, and §4.1 for the sparsified forms.
+    """
+
+    field = "complex"
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer=None,
+        bias_initializer=None,
+        sparsifier=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(units, int) or units < 1:
+            raise ValueError(f"`units` must be a positive integer. Received: {units!r}")
+        self.units = units
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = complex_initializer(
+            kernel_initializer or PartwiseUniform(1 / 6)
+        )
+        self.bias_initializer = complex_initializer(
+            bias_initializer or PartwiseUniform(1 / 3)
+        )
+        self.sparsifier = sparsifiers.get(sparsifier)
+        self.supports_masking = True
+
+    @property
+    def kernel_parts(self):
+        return self.kernel_real, self.kernel_imag
+
+    def build(self, input_shape):
+        shape, _ = input_shape
+        if len(shape) < 2 or shape[-1] is None:
+            raise ValueError(
+                f"ComplexDense '{self.name}' needs parts of shape (batch, ..., inputs) "
+                f"with a known last axis. Received shape {tuple(shape)}"
+            )
+        inputs = shape[-1]
+        self.kernel_real, self.kernel_imag = self._add_pair(
+            "kernel", (inputs, self.units), self.kernel_initializer
+        )
+        self.bias_real = self.bias_imag = None
+        if self.use_bias:
+            self.bias_real, self.bias_imag = self._add_pair(
+                "bias", (self.units,), self.bias_initializer
+            )
+        self.build_sparsifier()
+        self.built = True
+
+    def _add_pair(self, name, shape, initializer):
+        def part(position):
+            return lambda shape, dtype: initializer(shape, dtype)[position]
+
+        return [
+            self.add_weight(
+                name=f"{name}_{suffix}",
+                shape=shape,
+                initializer=part(position),
+                autocast=False,
+            )
+            for position, suffix in enumerate(("real", "imag"))
+        ]
+
+    def call(self, inputs, training=False):
+        bias = None
+        if self.use_bias:
+            bias = tuple(
+                kops.cast(part, self.compute_dtype)
+                for part in (self.bias_real, self.bias_imag)
+            )
+        outputs = ops.complex_dense(inputs, self.effective_kernel(training), bias)
+        real, imag = self.perturb(inputs, outputs, training)
+        return self.activation(real), self.activation(imag)
+
+    def variance(self, inputs, sigma2):
+        return kops.matmul(ops.squared_modulus(inputs), sigma2)
+
+    def compute_output_shape(self, input_shape):
+        part, _ = input_shape
+        part = (*part[:-1], self.units)
+        return part, part
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            units=self.units,
+            activation=keras.activations.serialize(self.activation),
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+            bias_initializer=keras.initializers.serialize(self.bias_initializer),
+            sparsifier=keras.saving.serialize_keras_object(self.sparsifier),
+        )
+        return config
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class SparsifiableDense(Sparsifiable, keras.layers.Dense):
+    """`keras.layers.Dense` that can hold a sparsifier; `cvzoo.sparsify` puts it in."""
+
+    field = "real"
+
+    def __init__(self, *args, sparsifier=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.sparsifier = sparsifiers.get(sparsifier)
+
+    @property
+    def kernel_parts(self):
+        return (self.kernel,)
+
+    @property
+    def kernel(self):
+        return self._kernel
+
+    def build(self, input_shape):
+        self._kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            autocast=False,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.build_sparsifier()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        (kernel,) = self.effective_kernel(training)
+        outputs = kops.matmul(inputs, kernel)
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(self.perturb(inputs, outputs, training))
+
+    def variance(self, inputs, sigma2):
+        return kops.matmul(kops.square(inputs), sigma2)
+
+    # Keras' Dense stores a fixed list, without `log_sigma2` and `mask`.
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+    def get_config(self):
+        config = super().get_config()
+        config["sparsifier"] = keras.saving.serialize_keras_object(self.sparsifier)
+        return config
+
+
+# Initializers of complex weights
+
+
+class ComplexInitializer(keras.initializers.Initializer):
+    """Base: called with a shape and a dtype, returns a pair.
+
+    Two calls return the same pair; each layer makes an initializer of its own.
+    """
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class PartwiseUniform(ComplexInitializer):
+    """Real and imaginary part independent, each uniform on ±√(3·scale / fan_in).
+
+    `E|w|² = 2·scale / fan_in`. For a bias, `fan_in` is its length.
+
+    Args:
+        scale: Variance of each part, times `fan_in`.
+        seed: Integer; drawn when `None`.
+
+    Reference:
+        cplxmodule, `cplx_kaiming_uniform_` with a = √5: scale 1/6 for kernels, 1/3
+        for biases, whose fan there is the number of outputs of a linear layer.
+    """
+
+    def __init__(self, scale=1 / 6, seed=None):
+        if scale <= 0:
+            raise ValueError(f"`scale` must be positive. Received: {scale}")
+        self.scale = scale
+        self.seed = random.randrange(2**31) if seed is None else seed
+
+    def __call__(self, shape, dtype=None):
+        *space, fan_in = shape[:-1] or shape
+        for size in space:
+            fan_in *= size
+        limit = (3 * self.scale / fan_in) ** 0.5
+        both = keras.random.uniform(
+            (2, *shape), -limit, limit, dtype=dtype, seed=self.seed
+        )
+        return both[0], both[1]
+
+    def get_config(self):
+        return {"scale": self.scale, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class SamePart(ComplexInitializer):
+    """Gives both parts the values of one real initializer that is not random."""
+
+    def __init__(self, initializer):
+        self.initializer = keras.initializers.get(initializer)
+
+    def __call__(self, shape, dtype=None):
+        part = self.initializer(shape, dtype)
+        return part, part
+
+    def get_config(self):
+        return {"initializer": keras.initializers.serialize(self.initializer)}
+
+
+def complex_initializer(identifier):
+    """A complex initializer from one, its configuration, or a constant real one."""
+    initializer = keras.initializers.get(identifier)
+    if isinstance(initializer, ComplexInitializer):
+        return initializer
+    if hasattr(initializer, "seed"):
+        raise ValueError(
+            "A complex weight needs a complex initializer, which says how the real and "
+            "the imaginary part are drawn, for example "
+            f"`cvzoo.layers.PartwiseUniform`. Received: {identifier!r}"
+        )
+    return SamePart(initializer)

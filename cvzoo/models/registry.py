@@ -1,0 +1,60 @@
+"""The zoo's architectures by name."""
+
+import inspect
+
+from cvzoo import graph
+from cvzoo.catalogue import nearest_names
+
+_BUILDERS = {}
+_TINY = {}
+
+
+def register_model(tiny):
+    """Registers a builder, a function that returns a `keras.Model`, under its name.
+
+    Args:
+        tiny: Arguments that make the network small enough for tests.
+    """
+
+    def register(builder):
+        _BUILDERS[builder.__name__] = builder
+        _TINY[builder.__name__] = tiny
+        return builder
+
+    return register
+
+
+def list_models():
+    """Names of all architectures."""
+    return sorted(_BUILDERS)
+
+
+def tiny_arguments(name):
+    """Arguments that make an architecture small enough for tests."""
+    return dict(_TINY[name])
+
+
+def create_model(name, **arguments):
+    """A zoo architecture with fresh weights.
+
+    Args:
+        name: One of `cvzoo.list_models()`.
+        **arguments: Those of the builder, for example `field="complex"`, `classes=10`.
+
+    Returns:
+        A `keras.Model`, not compiled.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(
+            f"No architecture is called {name!r}. {nearest_names(name, _BUILDERS)}"
+        )
+    builder = _BUILDERS[name]
+    known = inspect.signature(builder).parameters
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Architecture '{name}' has no arguments {unknown}. Known: {list(known)}"
+        )
+    model = builder(**arguments)
+    graph.check_pairs(model)
+    return model

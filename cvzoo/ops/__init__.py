@@ -1,0 +1,25 @@
+"""Pure maths on tensors and on pairs `(real, imag)`: no weights, no state."""
+
+from cvzoo.ops.divergences import (
+    ARD_COMPLEX,
+    ARD_REAL,
+    VD_COMPLEX,
+    VD_COMPLEX_APPROXIMATE,
+    VD_REAL,
+    VD_REAL_APPROXIMATE,
+    Divergence,
+    complete_exponential_integral,
+    divergence_per_weight,
+    log_alpha,
+    summed_divergence,
+    unit_divergence,
+)
+from cvzoo.ops.noise import add_complex_noise, add_real_noise, replica_normal
+from cvzoo.ops.pairs import (
+    check_pair,
+    complex_dense,
+    fourier,
+    modulus,
+    phase,
+    squared_modulus,
+)

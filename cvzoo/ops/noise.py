@@ -1,0 +1,49 @@
+"""Normal noise that is right under `tf.distribute`."""
+
+import keras
+from keras import ops
+
+# The released code of paper 2 keeps variances above this, for the gradient of the
+# square root.
+SMALLEST_VARIANCE = 1e-8
+
+
+def replica_normal(shape, seed_generator, dtype):
+    """Standard normal noise that differs between replicas of `tf.distribute`.
+
+    A Keras `SeedGenerator` has the same state on every replica. The replica's
+    number enters by a hash; added, replica 1 would repeat the next step of
+    replica 0.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.random.normal(shape, dtype=dtype, seed=seed_generator)
+    import tensorflow as tf
+
+    seed = seed_generator.next()
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        seed = tf.random.experimental.stateless_fold_in(
+            tf.cast(seed, tf.int64), context.replica_id_in_sync_group
+        )
+    return tf.random.stateless_normal(shape, seed=seed, dtype=dtype)
+
+
+def add_real_noise(mean, variance, seed_generator):
+    """`mean + ε √variance`, ε ~ N(0, 1). The root is kept above 1e-4."""
+    deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE))
+    noise = replica_normal(ops.shape(mean), seed_generator, mean.dtype)
+    return mean + noise * deviation
+
+
+def add_complex_noise(mean, variance, seed_generator):
+    """`mean + ζ √variance` on pairs, ζ = (ε₁ + i ε₂) / √2 circular.
+
+    Args:
+        mean: Pair.
+        variance: Real tensor, `E|z - mean|²`, of the shape of one part.
+    """
+    real, imag = mean
+    deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE) / 2)
+    shape = ops.shape(real)
+    noise = replica_normal((2, *shape), seed_generator, real.dtype)
+    return real + noise[0] * deviation, imag + noise[1] * deviation

@@ -1,0 +1,129 @@
+"""Arithmetic on pairs `(real, imag)`.
+
+A complex tensor is the tuple `(real, imag)` of two real tensors of equal shape
+and dtype. All pair arithmetic of the package lives here.
+"""
+
+import keras
+from keras import ops
+
+
+def check_pair(inputs, receiver):
+    """Raises unless `inputs` is a pair: two real tensors of one shape and dtype.
+
+    Unpacking alone would not do: an eager tensor of batch 2 unpacks as well.
+
+    Args:
+        inputs: What a layer was called on. A list of two stands for a tuple: Keras
+            reads tuples back from a file as lists.
+        receiver: Name of that layer, for the message.
+
+    Returns:
+        The pair, a tuple.
+    """
+    if not isinstance(inputs, (tuple, list)):
+        remedy = "ToComplex()" if _is_complex(inputs) else "ToComplex(layout=...)"
+        raise ValueError(
+            f"{receiver} works on a pair: a tuple `(real, imag)` of two real tensors. "
+            f"Received: {_describe(inputs)}. Make a pair of it with "
+            f"`cvzoo.layers.{remedy}`."
+        )
+    if len(inputs) != 2:
+        raise ValueError(
+            f"{receiver} works on a pair: a tuple `(real, imag)` of two real tensors. "
+            f"Received {len(inputs)} of them. `+` joins two pairs into a tuple of "
+            "four; add pairs part by part."
+        )
+    real, imag = inputs
+    if not all(_dtype_name(part) and not _is_complex(part) for part in inputs):
+        raise ValueError(
+            f"{receiver} works on a pair of real tensors `(real, imag)`. Received: "
+            f"{_describe(real)} and {_describe(imag)}. Split a complex tensor with "
+            "`cvzoo.layers.ToComplex()`."
+        )
+    if tuple(real.shape) != tuple(imag.shape) or _dtype_name(real) != _dtype_name(imag):
+        raise ValueError(
+            f"{receiver} works on a pair whose parts have one shape and one dtype. "
+            f"Received: {_describe(real)} and {_describe(imag)}."
+        )
+    return real, imag
+
+
+def _is_complex(value):
+    return _dtype_name(value).startswith("complex")
+
+
+def _dtype_name(value):
+    dtype = getattr(value, "dtype", None)
+    return "" if dtype is None else keras.backend.standardize_dtype(dtype)
+
+
+def _describe(value):
+    if _dtype_name(value):
+        return f"one tensor of shape {tuple(value.shape)}, {_dtype_name(value)}"
+    return f"a {type(value).__name__}"
+
+
+def squared_modulus(pair):
+    real, imag = pair
+    return ops.square(real) + ops.square(imag)
+
+
+def modulus(pair):
+    """`|z|`, with a gradient of 0 (not NaN) at 0."""
+    squared = squared_modulus(pair)
+    is_zero = squared == 0
+    root = ops.sqrt(ops.where(is_zero, ops.ones_like(squared), squared))
+    return ops.where(is_zero, ops.zeros_like(squared), root)
+
+
+def phase(pair):
+    """`arg z` in (-π, π], 0 at 0, with a gradient of 0 (not NaN) at 0."""
+    real, imag = pair
+    is_zero = squared_modulus(pair) == 0
+    return ops.arctan2(imag, ops.where(is_zero, ops.ones_like(real), real))
+
+
+def complex_dense(pair, kernel, bias=None):
+    """`z W + b` on pairs.
+
+    Args:
+        pair: Pair, each part `(..., inputs)`.
+        kernel: Pair, each part `(inputs, units)`.
+        bias: Optional pair, each part `(units,)`.
+
+    Returns:
+        Pair, each part `(..., units)`.
+
+    Reference:
+        Paper 2, eq. 6. Four products: on CPU three products are at most 10 %
+        faster here, and lose accuracy in half precision.
+    """
+    (real, imag), (kernel_real, kernel_imag) = pair, kernel
+    out_real = ops.matmul(real, kernel_real) - ops.matmul(imag, kernel_imag)
+    out_imag = ops.matmul(real, kernel_imag) + ops.matmul(imag, kernel_real)
+    if bias is not None:
+        bias_real, bias_imag = bias
+        out_real, out_imag = out_real + bias_real, out_imag + bias_imag
+    return out_real, out_imag
+
+
+def fourier(pair, axes, norm="backward"):
+    """Discrete Fourier transform over one or two axes of a pair.
+
+    Args:
+        pair: Pair of float32 tensors.
+        axes: One or two axes.
+        norm: `"backward"` (no scaling) or `"ortho"` (divided by the square root
+            of the number of points), as in `numpy.fft`.
+    """
+    rank = len(pair[0].shape)
+    axes = [axis % rank for axis in axes]
+    order = [axis for axis in range(rank) if axis not in axes] + axes
+    inverse = [order.index(axis) for axis in range(rank)]
+    pair = tuple(ops.transpose(part, order) for part in pair)
+    pair = ops.fft(pair) if len(axes) == 1 else ops.fft2(pair)
+    if norm == "ortho":
+        points = ops.cast(ops.prod(ops.shape(pair[0])[-len(axes) :]), pair[0].dtype)
+        pair = tuple(part / ops.sqrt(points) for part in pair)
+    return tuple(ops.transpose(part, inverse) for part in pair)

@@ -1,0 +1,264 @@
+"""`from_preset` and `save_preset`: models ↔ preset folders."""
+
+import os
+import shutil
+import tempfile
+from importlib import metadata as packages
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cvzoo import architecture, catalogue, packing, reporting, sparsity, weights
+from cvzoo.catalogue import PresetError
+
+LOSSES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
+METRICS = ("accuracy",)
+_COMPILE_KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
+
+# Outputs of stored examples on another machine differ by rounding only.
+EXAMPLE_TOLERANCE = 1e-4
+
+
+def from_preset(name, compile=True, masked=True, verify=False):
+    """A model with the weights of a preset.
+
+    Every file is compared with the sha256 of the manifest, and layers and arguments
+    with a closed list, before any object is made. No code is loaded.
+
+    Args:
+        name: A name of `cvzoo.list_presets()`, or a preset folder.
+        compile: Whether the model is compiled as the preset says (Adam).
+        masked: Whether weights that are zero stay zero while training goes on.
+        verify: Whether the stored example inputs are run and their outputs compared.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        PresetError: The preset is unknown, damaged, or holds something unexpected.
+    """
+    folder = catalogue.find(name)
+    manifest = catalogue.read_manifest(folder)
+    files = catalogue.read_files(folder, manifest)
+    try:
+        shapes = {
+            tensor: tuple(entry["shape"])
+            for tensor, entry in manifest["tensors"].items()
+        }
+        graph = catalogue.parse_json(files[catalogue.ARCHITECTURE], "architecture.json")
+        model = architecture.build(graph, shapes)
+        tensors = packing.unpack(files[catalogue.WEIGHTS], weights.specs(model))
+    except PresetError:
+        raise
+    except (ValueError, TypeError, KeyError) as error:
+        raise PresetError(f"Preset {folder}: {error}") from error
+    weights.assign(model, tensors)
+    if verify:
+        _verify(model, manifest["examples"], folder)
+    if masked:
+        model = sparsity.with_masks(model, _mask_of_zeros)
+    settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
+    if compile and settings.get("compile"):
+        compile_model(model, settings["compile"])
+    return model
+
+
+def save_preset(
+    model,
+    folder,
+    name=None,
+    description="",
+    baseline=None,
+    compile=None,
+    config=None,
+    scores=None,
+    data=None,
+    classes=(),
+    examples=None,
+    overwrite=False,
+):
+    """Keeps a model as a preset folder, written aside and then renamed.
+
+    Args:
+        model: A Functional or Sequential model of layers that presets can keep.
+            Sparsifiers and masks are left out; zeros in kernels are packed.
+        folder: The folder to make.
+        name: Name of the preset. Defaults to the folder's name.
+        description: A sentence for people.
+        baseline: The uncompressed model, for the counts.
+        compile: Dictionary for `compile_model`, which `from_preset` uses.
+        config: The recipe, as JSON data.
+        scores: For example `{"metric": "accuracy", "test": 0.93}`.
+        data: Where training data came from: name, licence, split.
+        classes: Names of the classes.
+        examples: Example inputs, an array of a few; their outputs are stored too.
+        overwrite: Whether a folder that exists is replaced.
+
+    Returns:
+        The folder, as a `Path`.
+    """
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
+    if compile is not None:
+        _check_compile(compile)
+    model = sparsity.without_sparsifiers(model)
+    tensors = weights.named_tensors(model)
+    report = reporting.compression_report(model, baseline)
+    manifest = {
+        "format": catalogue.FORMAT,
+        "name": name or folder.name,
+        "description": description,
+        "versions": {p: packages.version(p) for p in ("cvzoo", "keras", "tensorflow")},
+        "tensors": {
+            key: {"shape": list(spec.shape), "parts": spec.parts}
+            for key, spec in weights.specs(model).items()
+        },
+        "scores": dict(scores or {}),
+        "counts": {
+            "parameters": report.parameters,
+            "nonzero": report.nonzero,
+            "baseline_parameters": report.baseline_parameters,
+            "compression": report.compression,
+        },
+        "data": dict(data or {}),
+        "classes": list(classes),
+        "examples": _run_examples(model, examples),
+    }
+    recipe = {"recipe": config or {}, "compile": compile}
+    files = {
+        catalogue.ARCHITECTURE: catalogue.to_json(architecture.describe(model)),
+        catalogue.CONFIG: catalogue.to_json(recipe),
+        catalogue.CARD: _card(manifest),
+    }
+    files = {key: text.encode() for key, text in files.items()}
+    files[catalogue.WEIGHTS] = packing.pack(tensors)
+    manifest["files"] = {
+        key: catalogue.describe_bytes(files[key]) for key in sorted(files)
+    }
+    files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
+    write_folder(folder, lambda aside: _write_files(aside, files))
+    return folder
+
+
+def write_folder(folder, write):
+    """Makes a folder whole or not at all: `write(aside)`, then a rename.
+
+    A folder of that name is replaced, and kept when writing fails.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        result = write(aside)
+        aside.chmod(0o755)  # mkdtemp makes folders that only their owner may read
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            os.replace(folder, old)
+            os.replace(aside, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(aside, folder)
+        return result
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def compile_model(model, settings):
+    """Compiles a model with Adam, as a recipe or a preset says.
+
+    Args:
+        model: A Keras model.
+        settings: `loss` (a name of `LOSSES`), `from_logits`, `metrics` (names of
+            `METRICS`), `learning_rate`, `global_clipnorm` (or `None`).
+    """
+    _check_compile(settings)
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
+        ),
+        loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),
+        metrics=list(settings["metrics"]),
+    )
+
+
+def _check_compile(settings):
+    if not isinstance(settings, dict) or sorted(settings) != sorted(_COMPILE_KEYS):
+        raise PresetError(
+            f"Compile settings must have the keys {sorted(_COMPILE_KEYS)}. "
+            f"Received: {settings!r}"
+        )
+    if settings["loss"] not in LOSSES or not set(settings["metrics"]) <= set(METRICS):
+        raise PresetError(
+            f"Known losses: {sorted(LOSSES)}; known metrics: {sorted(METRICS)}. "
+            f"Received: {settings['loss']!r}, {settings['metrics']!r}"
+        )
+    for key in ("learning_rate", "global_clipnorm"):
+        value = settings[key]
+        if not (isinstance(value, (int, float)) and value > 0) and not (
+            value is None and key == "global_clipnorm"
+        ):
+            raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
+
+
+def _mask_of_zeros(layer):
+    kernel, _ = sparsity.linear_values(layer)
+    mask = np.any([part != 0 for part in kernel], axis=0)
+    return None if mask.all() else mask.astype(np.float32)
+
+
+def _run_examples(model, examples):
+    if examples is None:
+        return {}
+    examples = np.asarray(examples, np.float32)
+    outputs = np.asarray(model.predict(examples, verbose=0))
+    return {"inputs": examples.tolist(), "outputs": outputs.tolist()}
+
+
+def _verify(model, examples, folder):
+    if not examples:
+        raise PresetError(f"Preset {folder} stores no examples to verify.")
+    outputs = model.predict(np.asarray(examples["inputs"], np.float32), verbose=0)
+    error = np.max(np.abs(outputs - np.asarray(examples["outputs"], np.float32)))
+    if not error <= EXAMPLE_TOLERANCE:
+        raise PresetError(
+            f"Preset {folder}: outputs on the stored examples differ by {error:.2g}; "
+            f"at most {EXAMPLE_TOLERANCE} was expected."
+        )
+
+
+def _write_files(folder, files):
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def _card(manifest):
+    counts, scores, data = manifest["counts"], manifest["scores"], manifest["data"]
+    lines = [
+        "---",
+        "library_name: cvzoo",
+        "tags: [keras, tensorflow, complex-valued, sparse]",
+        "---",
+        f"# {manifest['name']}",
+        "",
+        manifest["description"],
+        "",
+        f"- Parameters: {counts['nonzero']:,} numbers that are not zero, of "
+        f"{counts['baseline_parameters']:,} before compression "
+        f"(×{counts['compression']:.1f}).",
+        *[f"- {key}: {value}" for key, value in scores.items()],
+        *[f"- Data, {key}: {value}" for key, value in data.items()],
+        "",
+        "```python",
+        "import cvzoo",
+        "",
+        f'model = cvzoo.from_preset("{manifest["name"]}")',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

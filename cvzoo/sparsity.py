@@ -1,0 +1,258 @@
+"""`sparsify` and `prune`: the second and third stage of paper 2 for a Keras model."""
+
+import warnings
+
+import keras
+from keras import ops as kops
+
+from cvzoo import graph
+from cvzoo.layers.linear import ComplexDense, Sparsifiable, SparsifiableDense
+from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
+
+# Kept: log α ≤ -0.5, in all main results of paper 2 (§5.1).
+THRESHOLD = -0.5
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class BayesianModel(keras.Model):
+    """A Functional model that reports `nll` and `kl` apart.
+
+    `loss = nll + kl` in training. In evaluation there is no divergence: `kl` is 0.
+    Made by `cvzoo.sparsify`.
+    """
+
+    # `__init__` and `compile` are left alone: overridden, `load_model` fails or
+    # leaves the model uncompiled.
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return super().from_config(config, custom_objects).add_trackers()
+
+    def add_trackers(self):
+        self.nll_tracker = keras.metrics.Mean(name="nll")
+        self.kl_tracker = keras.metrics.Mean(name="kl")
+        return self
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
+        kl = sum(penalties, kops.zeros(()))
+        self.nll_tracker.update_state(loss - kl)
+        self.kl_tracker.update_state(kl)
+        return loss
+
+
+def sparsify(model, sparsifier, n_train=None):
+    """A copy of a model whose linear layers hold a sparsifier.
+
+    Dense and ComplexDense layers, nested models included, get it; their weights and
+    all others are copied. `model` is left alone. The result is not compiled. A warning
+    lists layers with kernels that were left as they are.
+
+    Args:
+        model: A Functional or Sequential Keras model.
+        sparsifier: A sparsifier, or a function from a layer to one or `None`.
+        n_train: Number of training examples, which a divergence is divided by.
+            Needed by `VariationalDropout` and `ARD`.
+
+    Returns:
+        A `keras.Model`; one that also reports `nll` and `kl` where the sparsifier is
+        Bayesian.
+    """
+    if not isinstance(sparsifier, Sparsifier) and not callable(sparsifier):
+        raise ValueError(
+            "`sparsifier` must be a sparsifier such as `VariationalDropout(0.2)`, or a "
+            f"function from a layer to one. Received: {sparsifier!r}"
+        )
+    model = graph.functional(model)
+    linear = linear_layers(model)
+    shapes = [tuple(kernel_variables(layer)[0].shape) for layer in linear]
+    if isinstance(sparsifier, Sparsifier):
+        chosen = sparsifier.for_layers(shapes, n_train)
+    else:
+        chosen = [
+            one and one.for_layers([shape], n_train)[0]
+            for one, shape in zip(map(sparsifier, linear), shapes, strict=True)
+        ]
+    by_layer = {id(layer): one for layer, one in zip(linear, chosen, strict=True)}
+
+    graph.check_pairs(model)
+    result = _with_sparsifiers(model, lambda layer: by_layer[id(layer)])
+    if not sparse_layers(result):
+        raise ValueError(
+            f"Model '{model.name}' has no Dense or ComplexDense layer that was given a "
+            "sparsifier."
+        )
+    _warn_of_untouched(result)
+    return result
+
+
+def prune(model, threshold=THRESHOLD):
+    """A copy of a sparsified model whose irrelevant weights are zero for good.
+
+    Args:
+        model: Result of `sparsify`, trained.
+        threshold: A weight stays if its log α is at most this. Masks of
+            `MagnitudePruning` are taken as they are.
+
+    Returns:
+        A `keras.Model`, not compiled, whose layers hold a `FixedMask`, so that
+        training goes on without the pruned weights.
+    """
+    sources = sparse_layers(model)
+    if not sources:
+        raise ValueError(
+            f"No layer of model '{model.name}' holds a sparsifier. Make one with "
+            "`cvzoo.sparsify` and train it first."
+        )
+    masks = {id(layer): layer.sparsifier.keep(layer, threshold) for layer in sources}
+    return with_masks(model, lambda layer: masks.get(id(layer)))
+
+
+def with_masks(model, choose_mask):
+    """A copy whose linear layers hold a `FixedMask` where `choose_mask` gives a mask.
+
+    Args:
+        model: A Functional or Sequential Keras model.
+        choose_mask: Function from a linear layer to an array of the shape of (one
+            part of) its kernel, or to `None`.
+    """
+    masks = {}
+
+    def choose(layer):
+        masks[layer.name] = choose_mask(layer)
+        return None if masks[layer.name] is None else FixedMask()
+
+    result = _with_sparsifiers(model, choose)
+    for layer in sparse_layers(result):
+        layer.mask.assign(masks[layer.name])
+        for part in layer.kernel_parts:
+            part.assign(part * layer.mask)
+    return result
+
+
+def without_sparsifiers(model):
+    """A copy of plain layers; pruned weights are zeros in their kernels."""
+    return _with_sparsifiers(model, lambda layer: None)
+
+
+def linear_layers(model):
+    """The layers that can hold a sparsifier, those of nested models included."""
+    return [layer for layer in _flat_layers(model) if is_linear(layer)]
+
+
+def sparse_layers(model):
+    """The layers that hold a sparsifier, those of nested models included."""
+    return [
+        layer
+        for layer in _flat_layers(model)
+        if isinstance(layer, Sparsifiable) and layer.sparsifier is not None
+    ]
+
+
+def _flat_layers(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _flat_layers(layer)
+        else:
+            yield layer
+
+
+def is_linear(layer):
+    """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
+    return type(layer) in (keras.layers.Dense, SparsifiableDense, ComplexDense)
+
+
+def _with_sparsifiers(model, choose):
+    model = graph.functional(model)
+    is_bayesian = False
+
+    def clone(layer):
+        nonlocal is_bayesian
+        if not is_linear(layer):
+            return layer.__class__.from_config(layer.get_config())
+        sparsifier = choose(layer)
+        if sparsifier is not None:
+            is_bayesian |= sparsifier.is_random
+        config = {**layer.get_config()}
+        config.pop("sparsifier", None)
+        if isinstance(layer, ComplexDense):
+            return ComplexDense.from_config({**config, "sparsifier": sparsifier})
+        if sparsifier is None:
+            return keras.layers.Dense.from_config(config)
+        return SparsifiableDense.from_config({**config, "sparsifier": sparsifier})
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    if is_bayesian:
+        copy = BayesianModel(copy.input, copy.output, name=model.name).add_trackers()
+    else:
+        copy = keras.Model(copy.input, copy.output, name=model.name)
+    _copy_state(model, copy)
+    return copy
+
+
+def _copy_state(source, target):
+    # By position: paths are not unique in nested models.
+    for old, new in zip(source.layers, target.layers, strict=True):
+        if isinstance(old, keras.Model):
+            _copy_state(graph.functional(old), graph.functional(new))
+        elif is_linear(old):
+            copy_linear(old, new)
+        else:
+            for old_variable, new_variable in zip(
+                old.variables, new.variables, strict=True
+            ):
+                new_variable.assign(old_variable)
+            # Layers such as Normalization compute something of their own on loading.
+            store = {}
+            old.save_own_variables(store)
+            if store:
+                new.load_own_variables(store)
+
+
+def copy_linear(old, new):
+    """Copies kernel and bias; pruned weights arrive as zeros."""
+    kernel, bias = linear_values(old)
+    for variable, value in zip(kernel_variables(new), kernel, strict=True):
+        variable.assign(value)
+    for variable, value in zip(bias_variables(new), bias, strict=True):
+        variable.assign(value)
+
+
+def kernel_variables(layer):
+    if isinstance(layer, Sparsifiable):
+        return layer.kernel_parts
+    return (layer.kernel,)
+
+
+def bias_variables(layer):
+    if not layer.use_bias:
+        return ()
+    if isinstance(layer, ComplexDense):
+        return layer.bias_real, layer.bias_imag
+    return (layer.bias,)
+
+
+def linear_values(layer):
+    """numpy `(kernel parts, bias parts)` of a linear layer, pruned weights zero."""
+    kernel = [kops.convert_to_numpy(part) for part in kernel_variables(layer)]
+    mask = getattr(layer, "mask", None)
+    if mask is not None:
+        kernel = [part * kops.convert_to_numpy(mask) for part in kernel]
+    return kernel, [kops.convert_to_numpy(part) for part in bias_variables(layer)]
+
+
+def _warn_of_untouched(model):
+    names = [
+        f"{layer.name} ({type(layer).__name__})"
+        for layer in _flat_layers(model)
+        if not isinstance(layer, Sparsifiable)
+        and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
+    ]
+    if names:
+        warnings.warn(
+            f"cvzoo.sparsify left these layers as they were: {', '.join(names)}",
+            stacklevel=3,
+        )
