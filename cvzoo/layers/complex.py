@@ -142,7 +142,7 @@ class FromComplex(PairLayer):
         self.layout = layout
         self.supports_masking = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=None):
         real, imag = inputs
         if self.layout == "modulus":
             return ops.modulus(inputs)

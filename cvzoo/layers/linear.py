@@ -153,7 +153,7 @@ class ComplexDense(Sparsifiable, PairLayer):
             for position, suffix in enumerate(("real", "imag"))
         ]
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=None):
         bias = None
         if self.use_bias:
             bias = tuple(
@@ -224,7 +224,7 @@ class SparsifiableDense(Sparsifiable, keras.layers.Dense):
         self.build_sparsifier()
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=None):
         (kernel,) = self.effective_kernel(training)
         outputs = kops.matmul(inputs, kernel)
         if self.use_bias:

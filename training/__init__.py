@@ -1,0 +1,1 @@
+"""Training, evaluation and baselines of the zoo, from a checkout."""

@@ -1,0 +1,327 @@
+"""What a compressed network is compared with, at equal bytes or numbers.
+
+    python -m training.baselines --workdir DIR
+
+DIR is the folder of a run of `training.train`. Each row is one `Row`; the epochs of
+every trained row are those of the recipe, all stages together.
+"""
+
+import argparse
+import copy
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import safetensors.numpy
+import sklearn.linear_model
+
+import cvzoo
+from cvzoo import packing, sparsity, weights
+from cvzoo.layers import ComplexDense, FourierFeatures, FromComplex, PerPart
+from training import train
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a results table.
+
+    Attributes:
+        name: What it is.
+        numbers: Stored numbers that are not zero, a complex one counting as two.
+        bytes: Size of the weights file.
+        validation: Accuracy on the validation split.
+        test: Accuracy on the test split.
+    """
+
+    name: str
+    numbers: int
+    bytes: int
+    validation: float
+    test: float
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished run of `training.train`, which the rows are measured against."""
+
+    config: dict
+    data: train.Data
+    workdir: Path
+
+    @classmethod
+    def open(cls, workdir):
+        workdir = Path(workdir)
+        config = json.loads((workdir / "config.json").read_text())
+        return cls(config, train.Data(config), workdir)
+
+    def pretrained(self):
+        model = keras.models.load_model(self.workdir / "pretrain.keras")
+        return train.Trained(model, train.evaluate(model, self.data, "pretrain"), 0.0)
+
+    def pruned(self):
+        return keras.models.load_model(self.workdir / "finetune.keras")
+
+    def compact(self):
+        return cvzoo.from_preset(self.workdir / "preset")
+
+    @property
+    def epochs(self):
+        return sum(stage["epochs"] for stage in self.config["stages"].values())
+
+    def budget(self):
+        """Bytes of the compressed network's weights file."""
+        return (self.workdir / "preset" / "weights.safetensors").stat().st_size
+
+
+def measured(name, model, data):
+    """The row of a model: shrunk, packed and evaluated."""
+    compact = cvzoo.shrink(model)
+    report = cvzoo.compression_report(compact)
+    scores = train.evaluate(model, data, name)
+    return Row(
+        name,
+        report.nonzero,
+        report.bytes,
+        scores["validation"][name],
+        scores["test"][name],
+    )
+
+
+def compressed(run, name, sparsifiers):
+    """Another method, or another strength, from the same pre-trained network."""
+    config = copy.deepcopy(run.config)
+    config["stages"]["sparsify"]["sparsifiers"] = sparsifiers
+    trained = train.compress(config, run.pretrained(), run.data, quiet=True)
+    return measured(name, trained.model, run.data)
+
+
+def uncompressed(run):
+    """The pre-trained network."""
+    return measured("uncompressed", run.pretrained().model, run.data)
+
+
+def gradual_magnitude(run):
+    """Gradual magnitude pruning to as many weights as the compressed network has."""
+    kept = total = 0
+    for layer in sparsity.linear_layers(run.compact()):
+        kernel, _ = sparsity.linear_values(layer)
+        kept += int(np.any([part != 0 for part in kernel], axis=0).sum())
+    for layer in sparsity.linear_layers(run.pretrained().model):
+        total += sparsity.kernel_variables(layer)[0].shape.num_elements()
+    term = {"name": "MagnitudePruning", "sparsity": 1 - kept / total, "ramp": 0.7}
+    return compressed(run, "gradual magnitude, equal numbers", [term])
+
+
+def same_masks_fresh_weights(run):
+    """The compressed network's masks on weights drawn anew."""
+    masks = {layer.name: layer.mask for layer in sparsity.sparse_layers(run.pruned())}
+    keras.utils.set_random_seed(run.config["seed"] + 2)
+    fresh = cvzoo.create_model(**_model_arguments(run.config))
+    model = sparsity.with_masks(fresh, lambda layer: masks.get(layer.name))
+    return _from_scratch(run, "same masks, fresh weights", model)
+
+
+def small_real(run):
+    """A small dense real network on the same features, as many bytes."""
+    return _small(run, "small dense real network", "real")
+
+
+def small_complex(run):
+    """A small dense complex network, as many bytes."""
+    return _small(run, "small dense complex network", "complex")
+
+
+def low_rank(run):
+    """Complex layers whose kernel is a product of two thin ones, as many bytes."""
+    arguments = run.config["model"]
+    rank = 6
+
+    def build(units):
+        x = pixels = keras.Input(arguments["input_shape"], name="pixels")
+        x = FourierFeatures(norm=arguments["fourier_norm"], name="fourier")(x)
+        x = PerPart(keras.layers.Flatten(), name="flatten")(x)
+        x = ComplexDense(rank, use_bias=False, name="thin")(x)
+        x = ComplexDense(units, name="hidden")(x)
+        x = PerPart(keras.layers.ReLU(), name="relu")(x)
+        x = ComplexDense(rank, use_bias=False, name="thin_output")(x)
+        x = ComplexDense(arguments["classes"], name="output")(x)
+        return keras.Model(pixels, FromComplex("real", name="logits")(x))
+
+    keras.utils.set_random_seed(run.config["seed"])
+    model = _largest_within(run.budget(), build)
+    return _from_scratch(run, f"low rank ({rank})", model)
+
+
+def twice_real(run):
+    """2R: the real network of twice the width, same sparsifiers, as many bytes."""
+    config = copy.deepcopy(run.config)
+    config["model"].update(field="real", width=2 * config["model"]["width"])
+    budget = run.budget()
+    pretrained = train.pretrain(config, run.data, quiet=True)
+    for term in config["stages"]["sparsify"]["sparsifiers"]:
+        if term["name"] == "MagnitudePruning":
+            # Four bytes a value and one its place.
+            total = pretrained.model.count_params()
+            term["sparsity"] = 1 - budget / 5 / total
+    model, seconds = train.sparsify(config, pretrained, run.data, quiet=True)
+    pruned = _pruned_to(budget, model)
+    trained = train.finetune(config, pruned, pretrained, seconds, run.data, quiet=True)
+    return measured("2R, same sparsifier, equal bytes", trained.model, run.data)
+
+
+def float16(run):
+    """The uncompressed network with float16 weights."""
+
+    def encode(value):
+        half = value.astype(np.float16)
+        return {"": half}, half.astype(np.float32)
+
+    return _quantized(run, "uncompressed, float16", encode)
+
+
+def int8(run):
+    """The uncompressed network with int8 kernels, one scale per output."""
+
+    def encode(value):
+        if value.ndim == 1:
+            return {"": value}, value
+        scale = np.abs(value).max(axis=0, keepdims=True) / 127
+        quantized = np.round(value / scale).astype(np.int8)
+        return {"": quantized, ":scale": scale}, quantized * scale
+
+    return _quantized(run, "uncompressed, int8", encode)
+
+
+def linear(run):
+    """Logistic regression on the pixels."""
+    inputs, labels = (value.numpy() for value in run.data.examples["train"])
+    model = sklearn.linear_model.LogisticRegression(max_iter=2000)
+    model.fit(inputs.reshape(len(inputs), -1), labels)
+    tensors = {"kernel": model.coef_.T, "bias": model.intercept_}
+    size = len(packing.pack(tensors))
+    numbers = sum(value.size for value in tensors.values())
+    scores = [
+        float(model.score(np.reshape(inputs, (len(inputs), -1)), labels))
+        for inputs, labels in _held_out(run)
+    ]
+    return Row("linear (logistic regression)", numbers, size, *scores)
+
+
+def constant_prior(run):
+    """Always the most frequent class."""
+    labels = run.data.examples["train"][1].numpy()
+    frequencies = np.bincount(labels) / len(labels)
+    size = len(packing.pack({"bias": np.log(frequencies)}))
+    scores = [
+        float(np.mean(labels == frequencies.argmax())) for _, labels in _held_out(run)
+    ]
+    return Row("constant prior", len(frequencies), size, *scores)
+
+
+ROWS = {
+    function.__name__: function
+    for function in (
+        uncompressed,
+        gradual_magnitude,
+        same_masks_fresh_weights,
+        small_real,
+        small_complex,
+        twice_real,
+        low_rank,
+        float16,
+        int8,
+        linear,
+        constant_prior,
+    )
+}
+
+
+def _model_arguments(config, **changes):
+    return {**config["model"], **changes}
+
+
+def _held_out(run):
+    for split in ("validation", "test"):
+        inputs, labels = run.data.examples[split]
+        yield inputs.numpy(), labels.numpy()
+
+
+def _small(run, name, field):
+    keras.utils.set_random_seed(run.config["seed"])
+    model = _largest_within(
+        run.budget(),
+        lambda units: cvzoo.create_model(
+            **_model_arguments(run.config, field=field, units=units, width=1)
+        ),
+    )
+    return _from_scratch(run, name, model)
+
+
+def _largest_within(budget, build):
+    """The model of most units whose packed weights fit in `budget` bytes, at least 1."""
+    units, model = 1, build(1)
+    while len(packing.pack(weights.named_tensors(larger := build(units + 1)))) <= budget:
+        units, model = units + 1, larger
+    return model
+
+
+def _from_scratch(run, name, model):
+    config = copy.deepcopy(run.config)
+    config["stages"]["pretrain"]["epochs"] = run.epochs
+    train.compile_for(model, config)
+    train.fit(model, config, "pretrain", run.data, quiet=True)
+    return measured(name, model, run.data)
+
+
+def _pruned_to(budget, model):
+    """Pruned at the highest threshold whose packed weights fit in `budget` bytes."""
+    low, high = -10.0, 10.0
+    for _ in range(10):
+        middle = (low + high) / 2
+        shrunk = cvzoo.shrink(cvzoo.prune(model, middle))
+        fits = len(packing.pack(weights.named_tensors(shrunk))) <= budget
+        low, high = (middle, high) if fits else (low, middle)
+    return cvzoo.prune(model, low)
+
+
+def _quantized(run, name, encode):
+    model = run.pretrained().model
+    stored, decoded = {}, {}
+    for key, value in weights.named_tensors(model).items():
+        parts = []
+        for index, part in enumerate(value if isinstance(value, tuple) else (value,)):
+            arrays, back = encode(part)
+            stored |= {f"{key}{index}{end}": a for end, a in arrays.items()}
+            parts.append(back)
+        decoded[key] = tuple(parts) if isinstance(value, tuple) else parts[0]
+    weights.assign(model, decoded)
+    scores = train.evaluate(model, run.data, name)
+    return Row(
+        name,
+        model.count_params(),
+        len(safetensors.numpy.save(stored)),
+        scores["validation"][name],
+        scores["test"][name],
+    )
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.baselines")
+    parser.add_argument("--workdir", required=True, type=Path)
+    options = parser.parse_args(arguments)
+    run = Run.open(options.workdir)
+    for function in ROWS.values():
+        row = function(run)
+        print(
+            f"{row.name:34} {row.numbers:>9,} numbers {row.bytes:>9,} bytes  "
+            f"validation {row.validation:.3f}  test {row.test:.3f}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""What is watched and shown while a stage runs."""
+
+import math
+
+import keras
+from rich import progress as bars
+
+
+class DivergenceError(RuntimeError):
+    """The loss became NaN or infinite; the model has the weights of the last good epoch."""
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Stops at the first loss that is not finite and goes back to the last good epoch."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+        self.epoch = 0
+
+    def on_train_begin(self, logs=None):
+        self.good = self.model.get_weights()
+        self.good_epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.good, self.good_epoch = self.model.get_weights(), epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss")
+        if loss is None or math.isfinite(loss):
+            return
+        self.model.set_weights(self.good)
+        kept = (
+            "the weights at its start"
+            if self.good_epoch is None
+            else f"the weights after epoch {self.good_epoch + 1}"
+        )
+        raise DivergenceError(
+            f"The loss became {loss} in stage '{self.stage}', epoch {self.epoch + 1}, "
+            f"step {batch + 1}. The model was set back to {kept}. Try a smaller learning "
+            "rate or `global_clipnorm`."
+        )
+
+
+class StepDecay(keras.callbacks.Callback):
+    """Multiplies the learning rate once, after a share of the stage's epochs.
+
+    A callback and not a schedule in the optimizer: its step count may be carried over
+    from the stage before.
+    """
+
+    def __init__(self, learning_rate, factor, at, epochs):
+        super().__init__()
+        self.learning_rate, self.factor = learning_rate, factor
+        self.first_low = round(at * epochs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        rate = self.learning_rate * (self.factor if epoch >= self.first_low else 1.0)
+        self.model.optimizer.learning_rate = rate
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One line per stage: a bar, the epochs, and the last loss and accuracy."""
+
+    def __init__(self, label, epochs):
+        super().__init__()
+        self.bar = bars.Progress(
+            bars.TextColumn("{task.description:8}"),
+            bars.BarColumn(bar_width=16),
+            bars.TextColumn("epoch {task.completed:3}/{task.total}"),
+            bars.TextColumn("{task.fields[state]}"),
+        )
+        self.task = self.bar.add_task(label, total=epochs, state="")
+
+    def on_train_begin(self, logs=None):
+        self.bar.start()
+
+    def on_epoch_end(self, epoch, logs=None):
+        state = "  ".join(
+            f"{key} {value:.3f}"
+            for key, value in (logs or {}).items()
+            if key in ("loss", "kl", "accuracy")
+        )
+        self.bar.update(self.task, completed=epoch + 1, state=state)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Ends the display, also when training failed."""
+        self.bar.stop()

@@ -1,0 +1,1 @@
+"""Data sets. Each module has `load(split, **options)`, a `tf.data.Dataset`."""

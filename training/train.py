@@ -1,0 +1,271 @@
+"""The stages of a recipe: pre-train, sparsify, fine-tune; then shrink and save.
+
+    python -m training.train CONFIG --workdir DIR [--set data.fold=1] [--quicktest]
+
+Everything of a run is kept in DIR, its result in DIR/preset.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import cvzoo
+from cvzoo import presets
+from training import config as configs
+from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
+
+
+@dataclasses.dataclass
+class Trained:
+    """A model after some stages.
+
+    Attributes:
+        model: The compiled model.
+        scores: Split → stage → accuracy.
+        seconds: Time spent in training.
+    """
+
+    model: keras.Model
+    scores: dict
+    seconds: float
+
+
+class Data:
+    """The splits of a recipe's data set in memory, in an order fixed by (seed, epoch)."""
+
+    def __init__(self, config):
+        options = dict(config["data"])
+        name, self.batch_size = options.pop("name"), options.pop("batch_size")
+        self.module = importlib.import_module(f"training.data.{name}")
+        self.examples = {}
+        for split in self.module.SPLITS:
+            examples = self.module.load(split, **options)
+            self.examples[split] = examples.batch(len(examples)).get_single_element()
+        self.n_train = len(self.examples["train"][1])
+        self.steps_per_epoch = -(-self.n_train // self.batch_size)
+        self.seed = config["seed"]
+
+    def training(self, epochs):
+        """Batches of all epochs, one after the other."""
+        inputs, labels = self.examples["train"]
+
+        def epoch(number):
+            places = tf.random.experimental.stateless_shuffle(
+                tf.range(self.n_train), seed=[self.seed, number]
+            )
+            return tf.data.Dataset.from_tensor_slices(places).batch(self.batch_size)
+
+        batches = tf.data.Dataset.range(epochs).flat_map(epoch)
+        batches = batches.map(lambda at: (tf.gather(inputs, at), tf.gather(labels, at)))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def evaluation(self, split):
+        """Batches of a split, in order."""
+        return tf.data.Dataset.from_tensor_slices(self.examples[split]).batch(1024)
+
+
+def pretrain(config, data, workdir=None, quiet=False):
+    """The first stage: the network without a sparsifier."""
+    keras.utils.set_random_seed(config["seed"])
+    arguments = dict(config["model"])
+    model = cvzoo.create_model(arguments.pop("name"), **arguments)
+    compile_for(model, config)
+    seconds = fit(model, config, "pretrain", data, workdir, quiet)
+    return Trained(model, evaluate(model, data, "pretrain"), seconds)
+
+
+def compress(config, pretrained, data, workdir=None, quiet=False):
+    """The second and third stage; `pretrained` is left as it is.
+
+    Returns:
+        A `Trained` whose model has been pruned and fine-tuned, and is not shrunk.
+    """
+    model, seconds = sparsify(config, pretrained, data, workdir, quiet)
+    model = cvzoo.prune(model, config["stages"]["finetune"]["threshold"])
+    return finetune(config, model, pretrained, seconds, data, workdir, quiet)
+
+
+def sparsify(config, pretrained, data, workdir=None, quiet=False):
+    """The second stage; returns its model, not pruned, and the seconds so far."""
+    keras.utils.set_random_seed(config["seed"] + 1)
+    stage = config["stages"]["sparsify"]
+    terms = [make_sparsifier(term, stage, data) for term in stage["sparsifiers"]]
+    sparsifier = sum(terms[1:], terms[0])
+    model = cvzoo.sparsify(pretrained.model, sparsifier, n_train=data.n_train)
+    compile_for(model, config)
+    if stage["carry_moments"]:
+        carry_moments(pretrained.model.optimizer, model.optimizer, model)
+    seconds = fit(model, config, "sparsify", data, workdir, quiet)
+    return model, pretrained.seconds + seconds
+
+
+def finetune(config, pruned, pretrained, seconds, data, workdir=None, quiet=False):
+    """The third stage: a pruned model goes on with a fresh optimizer."""
+    compile_for(pruned, config)
+    scores = evaluate(pruned, data, "sparsify", pretrained.scores)
+    seconds += fit(pruned, config, "finetune", data, workdir, quiet)
+    scores = evaluate(pruned, data, "finetune", scores)
+    return Trained(pruned, scores, seconds)
+
+
+def make_sparsifier(term, stage, data):
+    """A sparsifier from its recipe, whose shares of a stage become steps."""
+    arguments = dict(term)
+    kind = getattr(cvzoo, arguments.pop("name"))
+    if "ramp" in arguments:
+        steps = stage["epochs"] * data.steps_per_epoch
+        arguments["end_step"] = max(1, round(arguments.pop("ramp") * steps))
+    return kind(**arguments)
+
+
+def compile_settings(config):
+    """What `presets.compile_model` takes, from a recipe."""
+    return {
+        "loss": config["loss"],
+        "from_logits": True,
+        "metrics": config["metrics"],
+        "learning_rate": config["optimizer"]["learning_rate"],
+        "global_clipnorm": config["optimizer"]["global_clipnorm"],
+    }
+
+
+def compile_for(model, config):
+    """Compiles a model as a recipe says, with a fresh optimizer."""
+    presets.compile_model(model, compile_settings(config))
+
+
+def carry_moments(old, new, model):
+    """Gives a new optimizer the moments and step count of an old one, by name.
+
+    The runs of paper 2 do this from pre-training to sparsification. Variables that are
+    new, such as `log_sigma2`, start at zero.
+    """
+    new.build(model.trainable_variables)
+    known = {variable.path.rpartition("/")[2]: variable for variable in old.variables}
+    for variable in new.variables:
+        name = variable.path.rpartition("/")[2]
+        if name in known and name != "learning_rate":
+            variable.assign(known[name])
+
+
+def fit(model, config, stage, data, workdir=None, quiet=False):
+    """Trains a model through one stage; returns the seconds it took."""
+    epochs = config["stages"][stage]["epochs"]
+    optimizer = config["optimizer"]
+    callbacks = [
+        StopOnNaN(stage),
+        StepDecay(
+            optimizer["learning_rate"],
+            optimizer["drop_factor"],
+            optimizer["drop_at"],
+            epochs,
+        ),
+    ]
+    if workdir is not None:
+        callbacks.append(keras.callbacks.CSVLogger(str(workdir / f"{stage}.csv")))
+    bar = None if quiet else ProgressBar(stage, epochs)
+    start = time.perf_counter()
+    try:
+        model.fit(
+            data.training(epochs),
+            epochs=epochs,
+            steps_per_epoch=data.steps_per_epoch,
+            shuffle=False,
+            callbacks=callbacks + ([bar] if bar else []),
+            verbose=0,
+        )
+    finally:
+        if bar:
+            bar.close()
+        if workdir is not None:
+            model.save(workdir / f"{stage}.keras")
+    return time.perf_counter() - start
+
+
+def evaluate(model, data, stage, scores=None):
+    """Accuracy on validation and test, added to the scores of earlier stages."""
+    scores = {split: dict((scores or {}).get(split, {})) for split in ("validation", "test")}
+    for split, by_stage in scores.items():
+        found = model.evaluate(data.evaluation(split), return_dict=True, verbose=0)
+        by_stage[stage] = float(found["accuracy"])
+    return scores
+
+
+def save(compact, baseline, trained, config, data, folder):
+    """Keeps a shrunk model as a preset."""
+    images, _ = data.examples["validation"]
+    name = config["name"]
+    return cvzoo.save_preset(
+        compact,
+        folder,
+        name=name,
+        description=(
+            f"`{config['model']['name']}`, {config['model']['field']}, "
+            f"made by `python -m training.train {name}`."
+        ),
+        baseline=baseline,
+        compile=compile_settings(config),
+        config=config,
+        scores={
+            "metric": "accuracy on test writers",
+            "test": round(trained.scores["test"]["finetune"], 4),
+            "validation": round(trained.scores["validation"]["finetune"], 4),
+            "test before compression": round(trained.scores["test"]["pretrain"], 4),
+        },
+        data=data.module.ABOUT,
+        classes=data.module.CLASSES,
+        examples=images[:2],
+        overwrite=True,
+    )
+
+
+def run(config, workdir, quiet=False):
+    """All stages of a recipe; returns the `Trained` model, shrunk and saved."""
+    workdir = Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    data = Data(config)
+    pretrained = pretrain(config, data, workdir, quiet)
+    trained = compress(config, pretrained, data, workdir, quiet)
+    compact = cvzoo.shrink(trained.model)
+    folder = save(compact, pretrained.model, trained, config, data, workdir / "preset")
+    if not quiet:
+        print(cvzoo.compression_report(compact, pretrained.model))
+        print(f"Preset: {folder}")
+    return dataclasses.replace(trained, model=compact)
+
+
+def quick(config):
+    """The same recipe with one epoch a stage, of a network a sixteenth as wide."""
+    config["model"]["units"] = max(1, config["model"]["units"] // 16)
+    for stage in config["stages"].values():
+        stage["epochs"] = 1
+    return config
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("config", help="a recipe, for example " + next(iter(configs.names())))
+    parser.add_argument("--workdir", required=True, type=Path)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--quicktest", action="store_true", help="one epoch a stage")
+    options = parser.parse_args(arguments)
+    try:
+        config = configs.get(options.config, options.set)
+        run(quick(config) if options.quicktest else config, options.workdir)
+    except (ValueError, DivergenceError) as error:
+        print(f"training.train: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Recipes: one pure-data file per family of networks."""
