@@ -1,0 +1,247 @@
+"""The whole path on real data, in a few minutes on two cores.
+
+    python -m training.demo [--folds 0|all|0,1,…] [--out out/demo]
+
+Trains a complex network on the digits of some writers, sparsifies it, fine-tunes,
+shrinks and saves it; loads the preset in a new process and tests it on other writers;
+exports it and asks it from a process without cvzoo; and compares it with baselines.
+"""
+
+import argparse
+import concurrent.futures
+import copy
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import rich.console
+import rich.progress
+
+from training import config as configs
+
+CONFIG = "two_layer_dense_complex_vd_digits"
+MAIN = "C-VD 0.2"
+STRENGTHS = (0.05, 0.1, 0.4)
+# Row name → recipe whose sparsifiers it takes.
+METHODS = {
+    "C-ARD 0.2": "two_layer_dense_complex_ard_digits",
+    "C-VD 0.1 + unit ARD": "two_layer_dense_complex_unit_ard_vd_digits",
+    "unit ARD + magnitude": "two_layer_dense_complex_unit_ard_magnitude_digits",
+}
+WORKERS = 2
+
+console = rich.console.Console()
+
+
+def run_fold(config, workdir, quiet):
+    """The recipe on one fold; returns accuracies after each stage."""
+    from training import train
+
+    trained = train.run(config, workdir, quiet=quiet)
+    return trained.scores
+
+
+def make_row(workdir, kind, name=None, sparsifiers=None):
+    """One row of the table, in a worker process."""
+    from training import baselines
+
+    run = baselines.Run.open(workdir)
+    if kind == "main":
+        model = run.pruned()
+        return baselines.measured(name, model, run.data)
+    if kind == "compressed":
+        return baselines.compressed(run, name, sparsifiers)
+    return baselines.ROWS[kind](run)
+
+
+def row_jobs(config):
+    """`(kind, name, sparsifiers)` of every row, in the order of the table."""
+    strengths = sorted(STRENGTHS)
+    jobs = [("uncompressed", None, None), ("main", MAIN, None)]
+    for strength in strengths:
+        term = {"name": "VariationalDropout", "strength": strength}
+        jobs.append(("compressed", f"C-VD {strength}", [term]))
+    for name, recipe in METHODS.items():
+        stage = configs.get(recipe)["stages"]["sparsify"]
+        jobs.append(("compressed", name, stage["sparsifiers"]))
+    baselines = (
+        "gradual_magnitude same_masks_fresh_weights small_real small_complex twice_real "
+        "low_rank float16 int8 linear constant_prior"
+    )
+    return jobs + [(kind, None, None) for kind in baselines.split()]
+
+
+def compressed_names(config):
+    """Names of the rows that are not baselines."""
+    return [name for _, name, _ in row_jobs(config) if name]
+
+
+def _limit_threads():
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _pool():
+    return concurrent.futures.ProcessPoolExecutor(
+        WORKERS, multiprocessing.get_context("spawn"), initializer=_limit_threads
+    )
+
+
+def train_folds(config, folds, out):
+    """Runs the recipe on each fold; returns the folders."""
+    runs = []
+    for fold in folds:
+        changed = copy.deepcopy(config)
+        changed["data"]["fold"] = fold
+        runs.append((changed, out / f"fold{fold}"))
+    if len(runs) == 1:
+        run_fold(*runs[0], quiet=False)
+    else:
+        with _pool() as pool:
+            waiting = [pool.submit(run_fold, *run, quiet=True) for run in runs]
+            _wait(waiting, "training the folds")
+    return [workdir for _, workdir in runs]
+
+
+def compare(config, workdirs):
+    """All rows of all folds: list over folds of lists of rows."""
+    jobs = row_jobs(config)
+    with _pool() as pool:
+        waiting = [
+            pool.submit(make_row, workdir, *job) for workdir in workdirs for job in jobs
+        ]
+        rows = _wait(waiting, "training what it is compared with")
+    return [rows[at : at + len(jobs)] for at in range(0, len(rows), len(jobs))]
+
+
+def _wait(futures, label):
+    columns = (
+        rich.progress.TextColumn(label),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=len(futures))
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+            bar.advance(task)
+    return [future.result() for future in futures]
+
+
+def check_preset(workdir):
+    """Test accuracy of the preset, from a new process."""
+    command = [sys.executable, "-m", "training.evaluate", str(workdir / "preset")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])["accuracy"]
+
+
+def check_saved_model(workdir, out):
+    """Exports the preset and asks it about one image in a process without cvzoo."""
+    import cvzoo
+    from cvzoo.exporting import run_saved_model
+    from training import train
+
+    folder = out / "saved_model"
+    shutil.rmtree(folder, ignore_errors=True)
+    model = cvzoo.from_preset(workdir / "preset", compile=False, masked=False)
+    exported = cvzoo.export(model, folder)
+    data = train.Data(json.loads((workdir / "config.json").read_text()))
+    images, labels = data.examples["test"]
+    logits = run_saved_model(folder, {"pixels": images[:1].numpy()})["logits"]
+    console.print(
+        f"SavedModel in {folder}, run by a process that imports tensorflow only: "
+        f"it reads a {logits.argmax()}, the writer meant a {int(labels[0])}."
+    )
+    return exported
+
+
+def dense_keras_bytes(config, out):
+    """Size of the uncompressed network's .keras file, without an optimizer."""
+    import cvzoo
+
+    path = out / "uncompressed.keras"
+    cvzoo.create_model(**config["model"]).save(path)
+    return path.stat().st_size
+
+
+def report_on(config, workdir, out, rows, seconds):
+    """The contents of report.json, for one fold."""
+    import cvzoo
+
+    compact = cvzoo.from_preset(workdir / "preset", compile=False, masked=False)
+    counts = cvzoo.compression_report(compact, cvzoo.create_model(**config["model"]))
+    table = {row.name: row for row in rows}
+    exported = check_saved_model(workdir, out)
+    preset = [path.stat().st_size for path in (workdir / "preset").iterdir()]
+    return {
+        "preset": str(workdir / "preset"),
+        "test_accuracy_pretrained": table["uncompressed"].test,
+        "test_accuracy": check_preset(workdir),
+        "parameters": counts.baseline_parameters,
+        "nonzero": counts.nonzero,
+        "compression": counts.compression,
+        "bytes_weights": counts.bytes,
+        "bytes_preset": sum(preset),
+        "bytes_dense_keras": dense_keras_bytes(config, out),
+        "savedmodel_max_abs_error": exported["max_abs_error"],
+        "seconds": seconds,
+        "baselines": [vars(row) for row in rows if row.name != MAIN],
+    }
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.demo", description=__doc__)
+    parser.add_argument("--folds", default="0", help="a fold, several, or `all`")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    config = configs.get(CONFIG)
+    from training import results
+    from training.data import digits
+
+    folds = range(digits.FOLDS)
+    if options.folds != "all":
+        folds = [int(fold) for fold in options.folds.split(",")]
+    console.print(f"[bold]{CONFIG}[/]: {digits.ABOUT['name']}, fold(s) {list(folds)}")
+    workdirs = train_folds(config, folds, options.out)
+    rows_by_fold = compare(config, workdirs)
+    n_test = len(digits.indices("test", folds[0]))
+    lines = results.summarize(rows_by_fold, compressed_names(config), n_test)
+    losing_to = results.dominating(lines, MAIN)
+    report = report_on(
+        config, workdirs[0], options.out, rows_by_fold[0], time.perf_counter() - start
+    )
+    title = f"Digits by writer, {len(folds)} fold(s)"
+    results.draw(lines, title, options.out / "tradeoff.png")
+    table = results.markdown_table(lines, losing_to)
+    (options.out / "table.md").write_text(table, encoding="utf-8")
+    report["seconds"] = time.perf_counter() - start
+    (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    console.print(results.text_table(lines, losing_to))
+    console.print(
+        f"Preset: {report['bytes_weights']:,} bytes of weights, "
+        f"{report['bytes_preset']:,} in all; the uncompressed .keras file has "
+        f"{report['bytes_dense_keras']:,}. Test accuracy {report['test_accuracy']:.3f} "
+        f"in a new process; SavedModel within {report['savedmodel_max_abs_error']:.0e}."
+    )
+    if losing_to:
+        console.print(f"[bold]Smaller and better than {MAIN}: {', '.join(losing_to)}[/]")
+    console.print(
+        f"{report['seconds']:.0f} s. Picture: {options.out / 'tradeoff.png'}. "
+        f"Report: {options.out / 'report.json'}."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

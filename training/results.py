@@ -1,0 +1,180 @@
+"""Rows of several folds → one table, as text, Markdown and a picture."""
+
+import dataclasses
+
+import numpy as np
+import rich.box
+import rich.table
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """The rows of one name over folds.
+
+    Attributes:
+        name: What it is.
+        group: `"cvzoo"` for compressed networks, `"baseline"` otherwise.
+        numbers, bytes: Means over folds.
+        test: Mean test accuracy, in percent.
+        error: Its standard error over folds; over test examples for one fold.
+        difference: Mean of test accuracy less the uncompressed one's, in points.
+        difference_error: Its standard error over folds, `None` for one fold.
+        validation: Mean validation accuracy, in percent.
+    """
+
+    name: str
+    group: str
+    numbers: float
+    bytes: float
+    test: float
+    error: float
+    difference: float
+    difference_error: float | None
+    validation: float
+
+
+def summarize(rows_by_fold, compressed_names, n_test):
+    """One `Line` for each name.
+
+    Args:
+        rows_by_fold: List over folds of lists of `baselines.Row`, all of the same names,
+            `"uncompressed"` among them.
+        compressed_names: Names that are ours and not baselines.
+        n_test: Test examples in a fold, for the error when there is one fold.
+    """
+    tables = [{row.name: row for row in rows} for rows in rows_by_fold]
+    lines = []
+    for name in tables[0]:
+        rows = [table[name] for table in tables]
+        test = 100 * np.array([row.test for row in rows])
+        plain = 100 * np.array([table["uncompressed"].test for table in tables])
+        share = test.mean() / 100
+        one_fold = 100 * float(np.sqrt(share * (1 - share) / n_test))
+        lines.append(
+            Line(
+                name=name,
+                group="cvzoo" if name in compressed_names else "baseline",
+                numbers=float(np.mean([row.numbers for row in rows])),
+                bytes=float(np.mean([row.bytes for row in rows])),
+                test=float(test.mean()),
+                error=_standard_error(test) or one_fold,
+                difference=float((test - plain).mean()),
+                difference_error=_standard_error(test - plain),
+                validation=float(100 * np.mean([row.validation for row in rows])),
+            )
+        )
+    return lines
+
+
+def dominating(lines, name):
+    """Baselines with fewer bytes and better accuracy than the line of that name."""
+    ours = next(line for line in lines if line.name == name)
+    return [
+        line.name
+        for line in lines
+        if line.group == "baseline" and line.bytes < ours.bytes and line.test > ours.test
+    ]
+
+
+def _cells(line, plain_numbers):
+    difference = f"{line.difference:+.1f}"
+    if line.difference_error is not None:
+        difference += f" ± {line.difference_error:.1f}"
+    return (
+        line.name,
+        f"{line.test:.1f} ± {line.error:.1f}",
+        difference,
+        f"{line.numbers:,.0f}",
+        f"×{plain_numbers / line.numbers:.1f}",
+        f"{line.bytes:,.0f}",
+    )
+
+
+HEADINGS = ("network", "test accuracy %", "difference", "numbers", "compression", "bytes")
+
+
+def text_table(lines, losing_to):
+    """A table for the terminal; baselines that dominate are bold."""
+    table = rich.table.Table(box=rich.box.SIMPLE)
+    for position, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if position else "left")
+    plain = _plain_numbers(lines)
+    for line in lines:
+        style = "bold" if line.name in losing_to else None
+        table.add_row(*_cells(line, plain), style=style)
+    return table
+
+
+def markdown_table(lines, losing_to):
+    """The same for a README."""
+    plain = _plain_numbers(lines)
+    text = [
+        "| " + " | ".join(HEADINGS) + " |",
+        "| --- " + "| ---: " * (len(HEADINGS) - 1) + "|",
+    ]
+    for line in lines:
+        cells = _cells(line, plain)
+        if line.name in losing_to:
+            cells = [f"**{cell}**" for cell in cells]
+        text.append("| " + " | ".join(cells) + " |")
+    return "\n".join(text) + "\n"
+
+
+def draw(lines, title, path):
+    """Bytes against accuracy; the uncompressed network's band is shaded."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 5.6), layout="constrained")
+    plain = next(line for line in lines if line.name == "uncompressed")
+    axes.axhspan(
+        plain.test - plain.error,
+        plain.test + plain.error,
+        color="0.88",
+        label="uncompressed ± standard error",
+    )
+    strengths = [line for line in lines if line.name.startswith("C-VD")]
+    strengths.sort(key=lambda line: line.bytes)
+    axes.plot(
+        [line.bytes for line in strengths],
+        [line.test for line in strengths],
+        "o-",
+        color="C0",
+        label="C-VD, by strength",
+    )
+    markers = iter("sD^vP*XdphH<>1234" * 2)
+    shown = [line for line in lines if line not in strengths and line.test > 50]
+    for line in shown:
+        ours = line.group == "cvzoo"
+        axes.errorbar(
+            line.bytes,
+            line.test,
+            line.error,
+            fmt=next(markers),
+            color="C0" if ours else None,
+            mfc=None if ours else "white",
+            capsize=2,
+            lw=0.8,
+            label=line.name,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("bytes of the weights file")
+    axes.set_ylabel("accuracy on test writers, %")
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _plain_numbers(lines):
+    return next(line.numbers for line in lines if line.name == "uncompressed")
+
+
+def _standard_error(values):
+    if len(values) < 2:
+        return None
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
