@@ -263,7 +263,9 @@ def _small(run, name, field):
 def _largest_within(budget, build):
     """The model of most units whose packed weights fit in `budget` bytes, at least 1."""
     units, model = 1, build(1)
-    while len(packing.pack(weights.named_tensors(larger := build(units + 1)))) <= budget:
+    while (
+        len(packing.pack(weights.named_tensors(larger := build(units + 1)))) <= budget
+    ):
         units, model = units + 1, larger
     return model
 

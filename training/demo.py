@@ -200,7 +200,9 @@ def report_on(config, workdir, out, rows, seconds):
 
 def main(arguments=None):
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.demo", description=__doc__
+    )
     parser.add_argument("--folds", default="0", help="a fold, several, or `all`")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     options = parser.parse_args(arguments)
@@ -235,7 +237,9 @@ def main(arguments=None):
         f"in a new process; SavedModel within {report['savedmodel_max_abs_error']:.0e}."
     )
     if losing_to:
-        console.print(f"[bold]Smaller and better than {MAIN}: {', '.join(losing_to)}[/]")
+        console.print(
+            f"[bold]Smaller and better than {MAIN}: {', '.join(losing_to)}[/]"
+        )
     console.print(
         f"{report['seconds']:.0f} s. Picture: {options.out / 'tradeoff.png'}. "
         f"Report: {options.out / 'report.json'}."

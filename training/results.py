@@ -72,7 +72,9 @@ def dominating(lines, name):
     return [
         line.name
         for line in lines
-        if line.group == "baseline" and line.bytes < ours.bytes and line.test > ours.test
+        if line.group == "baseline"
+        and line.bytes < ours.bytes
+        and line.test > ours.test
     ]
 
 
@@ -90,7 +92,14 @@ def _cells(line, plain_numbers):
     )
 
 
-HEADINGS = ("network", "test accuracy %", "difference", "numbers", "compression", "bytes")
+HEADINGS = (
+    "network",
+    "test accuracy %",
+    "difference",
+    "numbers",
+    "compression",
+    "bytes",
+)
 
 
 def text_table(lines, losing_to):

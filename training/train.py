@@ -191,7 +191,9 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
 
 def evaluate(model, data, stage, scores=None):
     """Accuracy on validation and test, added to the scores of earlier stages."""
-    scores = {split: dict((scores or {}).get(split, {})) for split in ("validation", "test")}
+    scores = {
+        split: dict((scores or {}).get(split, {})) for split in ("validation", "test")
+    }
     for split, by_stage in scores.items():
         found = model.evaluate(data.evaluation(split), return_dict=True, verbose=0)
         by_stage[stage] = float(found["accuracy"])
@@ -252,8 +254,12 @@ def quick(config):
 
 def main(arguments=None):
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("config", help="a recipe, for example " + next(iter(configs.names())))
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train", description=__doc__
+    )
+    parser.add_argument(
+        "config", help="a recipe, for example " + next(iter(configs.names()))
+    )
     parser.add_argument("--workdir", required=True, type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quicktest", action="store_true", help="one epoch a stage")

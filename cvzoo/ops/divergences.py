@@ -149,13 +149,14 @@ def complete_exponential_integral(x):
     small, large = ops.minimum(x, 1.0), ops.maximum(x, 1.0)
     taylor = [-((-1) ** k) / (k * math.factorial(k)) for k in range(1, 10)]
     near_zero = small * _polynomial(small, taylor)
-    numerator = _polynomial(
-        large, (0.2677737343, 8.6347608925, 18.0590169730, 8.5733287401, 1.0)
+    # In 1/x, whose powers do not overflow.
+    inverse = 1 / large
+    rational = _rational(
+        inverse,
+        (1.0, 8.5733287401, 18.0590169730, 8.6347608925, 0.2677737343),
+        (1.0, 9.5733223454, 25.6329561486, 21.0996530827, 3.9584969228),
     )
-    denominator = _polynomial(
-        large, (3.9584969228, 21.0996530827, 25.6329561486, 9.5733223454, 1.0)
-    )
-    e1 = ops.exp(-large) / large * numerator / denominator
+    e1 = ops.exp(-large) * inverse * rational
     return ops.where(x <= 1.0, near_zero, EULER_GAMMA + ops.log(large) + e1)
 
 

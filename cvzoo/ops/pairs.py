@@ -81,7 +81,8 @@ def phase(pair):
     """`arg z` in (-π, π], 0 at 0, with a gradient of 0 (not NaN) at 0."""
     real, imag = pair
     is_zero = squared_modulus(pair) == 0
-    return ops.arctan2(imag, ops.where(is_zero, ops.ones_like(real), real))
+    angle = ops.arctan2(imag, ops.where(is_zero, ops.ones_like(real), real))
+    return ops.where(is_zero, ops.zeros_like(angle), angle)
 
 
 def complex_dense(pair, kernel, bias=None):

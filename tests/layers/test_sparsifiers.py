@@ -1,0 +1,182 @@
+"""Penalties, masks and schedules."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cvzoo import ops
+from cvzoo.layers import (
+    ARD,
+    ComplexDense,
+    FixedMask,
+    MagnitudePruning,
+    VariationalDropout,
+)
+from cvzoo.layers.linear import SparsifiableDense
+from tests.helpers import random_pair
+
+Z = random_pair(5, 4)
+
+
+def built(sparsifier, kind=ComplexDense, units=3):
+    layer = kind(units, sparsifier=sparsifier)
+    layer(Z if kind is ComplexDense else Z[0])
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("sparsifier", "kind", "divergence"),
+    [
+        (VariationalDropout(0.3, 50), ComplexDense, ops.VD_COMPLEX),
+        (
+            VariationalDropout(0.3, 50, kl="approximate"),
+            ComplexDense,
+            ops.VD_COMPLEX_APPROXIMATE,
+        ),
+        (VariationalDropout(0.3, 50), SparsifiableDense, ops.VD_REAL_APPROXIMATE),
+        (VariationalDropout(0.3, 50, kl="exact"), SparsifiableDense, ops.VD_REAL),
+        (ARD(0.3, 50), ComplexDense, ops.ARD_COMPLEX),
+        (ARD(0.3, 50), SparsifiableDense, ops.ARD_REAL),
+    ],
+)
+def test_the_penalty_is_the_sum_over_weights_times_strength_over_n(
+    sparsifier, kind, divergence
+):
+    layer = built(sparsifier, kind)
+    layer(Z if kind is ComplexDense else Z[0], training=True)
+    modulus2 = sum(np.asarray(part, np.float64) ** 2 for part in layer.kernel_parts)
+    nu = np.log(modulus2) - np.asarray(layer.log_sigma2)
+    total = np.asarray(divergence.value(nu.astype(np.float32))).sum()
+    (penalty,) = layer.losses
+    np.testing.assert_allclose(penalty, 0.3 / 50 * total, rtol=1e-5)
+
+
+def test_there_is_no_penalty_in_inference():
+    layer = built(VariationalDropout(0.3, 50))
+    layer(Z, training=False)
+    assert layer.losses == []
+
+
+def test_log_sigma2_starts_at_minus_ten_and_counts_one_a_complex_weight():
+    layer = built(VariationalDropout(0.3, 50))
+    np.testing.assert_array_equal(layer.log_sigma2, np.full((4, 3), -10.0))
+
+
+def test_a_warm_up_can_assign_the_scale_without_retracing():
+    layer = built(VariationalDropout(0.3, 50))
+    traces = []
+
+    @tf.function
+    def step():
+        traces.append(1)
+        layer(Z, training=True)
+        return layer.penalty
+
+    full = float(step())
+    layer.penalty_scale.assign(0.5 / 50)
+    np.testing.assert_allclose(float(step()), full / 2, rtol=1e-5)
+    assert len(traces) == 1
+
+
+def test_weights_up_to_the_threshold_are_kept():
+    layer = built(VariationalDropout(0.3, 50))
+    modulus2 = np.asarray(layer.kernel_real) ** 2 + np.asarray(layer.kernel_imag) ** 2
+    log_alpha = np.linspace(-3, 3, 12).reshape(4, 3)
+    layer.log_sigma2.assign(log_alpha + np.log(modulus2))
+    np.testing.assert_array_equal(layer.sparsifier.keep(layer, -0.5), log_alpha <= -0.5)
+
+
+def test_masked_weights_are_zero_and_get_no_gradient():
+    layer = built(FixedMask())
+    mask = np.random.default_rng(0).integers(0, 2, size=(4, 3)).astype(np.float32)
+    layer.mask.assign(mask)
+    with tf.GradientTape() as tape:
+        real, imag = layer(Z, training=True)
+        loss = tf.reduce_sum(real**2 + imag**2)
+    variables = [layer.kernel_real.value, layer.kernel_imag.value]
+    for gradient in tape.gradient(loss, variables):
+        np.testing.assert_array_equal(np.asarray(gradient)[mask == 0], 0)
+        assert (np.asarray(gradient)[mask == 1] != 0).all()
+    kernel = (np.asarray(layer.kernel_real) + 1j * np.asarray(layer.kernel_imag)) * mask
+    bias = np.asarray(layer.bias_real) + 1j * np.asarray(layer.bias_imag)
+    expected = (Z[0] + 1j * Z[1]) @ kernel + bias
+    np.testing.assert_allclose(real, expected.real, atol=1e-5)
+
+
+def test_gradual_pruning_follows_the_cubic_schedule_and_keeps_the_largest():
+    layer = built(
+        MagnitudePruning(0.75, end_step=20, begin_step=4, frequency=1), units=8
+    )
+    size = np.asarray(layer.kernel_real) ** 2 + np.asarray(layer.kernel_imag) ** 2
+    for step in range(25):
+        layer(Z, training=True)
+        time = np.clip((step - 4) / 16, 0, 1)
+        zeros = int(np.floor(np.float32(0.75 * (1 - (1 - time) ** 3)) * 32))
+        mask = np.asarray(layer.mask)
+        assert abs((mask == 0).sum() - zeros) <= (0 if time in (0, 1) else 1)
+        assert size[mask == 1].min() >= size[mask == 0].max(initial=0)
+
+
+def test_gradual_pruning_updates_every_so_many_steps():
+    layer = built(MagnitudePruning(0.5, end_step=20, frequency=10), units=8)
+    masks = []
+    for _ in range(21):
+        layer(Z, training=True)
+        masks.append(np.asarray(layer.mask).sum())
+    assert len(set(masks[:10])) == len(set(masks[10:20])) == 1
+    assert masks[20] == 16
+
+
+def test_inference_does_not_advance_the_schedule():
+    layer = built(MagnitudePruning(0.5, end_step=20))
+    layer(Z)
+    assert int(layer.pruning_step) == 0
+
+
+def test_small_layers_keep_a_larger_share():
+    # ε (n + m) / (n m), with one ε for all, and 2 % of the 37 888 weights in all.
+    shapes = [(64, 512), (512, 10)]
+    first, second = MagnitudePruning(0.98, end_step=9).for_layers(shapes, None)
+    kept = [(1 - first.sparsity) * 64 * 512, (1 - second.sparsity) * 512 * 10]
+    np.testing.assert_allclose(sum(kept), 0.02 * 37_888)
+    np.testing.assert_allclose(kept[0] / kept[1], 576 / 522)
+
+
+def test_a_layer_never_keeps_more_than_it_has():
+    (large, small) = MagnitudePruning(0.5, end_step=9).for_layers(
+        [(100, 100), (2, 2)], None
+    )
+    assert small.sparsity == 0
+    np.testing.assert_allclose((1 - large.sparsity) * 10_000 + 4, 0.5 * 10_004)
+
+
+def test_a_sum_adds_penalties_and_keeps_what_all_keep():
+    both = VariationalDropout(0.3, 50) + ARD(0.1, 50, group="unit") + FixedMask()
+    layer = built(both)
+    layer.mask.assign(np.eye(4, 3))
+    layer(Z, training=True)
+    alone = sum(float(term.penalty(layer)) for term in both.terms[:2])
+    np.testing.assert_allclose(layer.penalty, alone, rtol=1e-6)
+    np.testing.assert_array_equal(both.keep(layer, 100.0), np.eye(4, 3) > 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VariationalDropout(-1),
+        lambda: VariationalDropout(n_train=0),
+        lambda: VariationalDropout(kl="molchanov"),
+        lambda: ARD(group="row"),
+        lambda: MagnitudePruning(1.0, end_step=5),
+        lambda: MagnitudePruning(0.5, end_step=5, begin_step=5),
+        lambda: ARD(0.1) + ARD(0.2),
+    ],
+)
+def test_impossible_arguments_are_refused(make):
+    with pytest.raises(ValueError, match="must|needs|once"):
+        make()
+
+
+def test_a_divergence_without_n_train_is_refused():
+    with pytest.raises(ValueError, match="needs `n_train`"):
+        built(VariationalDropout(0.3))
