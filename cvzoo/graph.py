@@ -161,13 +161,13 @@ def _is_ours(layer):
 
 
 def _read_arguments(layer, node):
-    if len(node["args"]) != 1 or any(
-        value is not None for value in node["kwargs"].values()
-    ):
+    # Keras records the default of `training`, which is False for some layers.
+    given = [key for key, value in node["kwargs"].items() if value not in (None, False)]
+    if len(node["args"]) != 1 or given:
         raise ValueError(
             f"Layer '{layer}' is called with more than its inputs: "
             f"{len(node['args'])} positional arguments, keywords "
-            f"{sorted(node['kwargs'])}. Only `layer(inputs)` can be read."
+            f"{sorted(given)}. Only `layer(inputs)` can be read."
         )
     return _read_structure(layer, node["args"][0])
 

@@ -119,17 +119,16 @@ def with_masks(model, choose_mask):
         choose_mask: Function from a linear layer to an array of the shape of (one
             part of) its kernel, or to `None`.
     """
-    masks = {}
-
-    def choose(layer):
-        masks[layer.name] = choose_mask(layer)
-        return None if masks[layer.name] is None else FixedMask()
-
-    result = _with_sparsifiers(model, choose)
-    for layer in sparse_layers(result):
-        layer.mask.assign(masks[layer.name])
-        for part in layer.kernel_parts:
-            part.assign(part * layer.mask)
+    model = graph.functional(model)
+    masks = {id(layer): choose_mask(layer) for layer in linear_layers(model)}
+    result = _with_sparsifiers(
+        model, lambda layer: None if masks[id(layer)] is None else FixedMask()
+    )
+    for layer, mask in zip(linear_layers(result), masks.values(), strict=True):
+        if mask is not None:
+            layer.mask.assign(mask)
+            for part in layer.kernel_parts:
+                part.assign(part * layer.mask)
     return result
 
 

@@ -1,0 +1,153 @@
+"""`shrink` removes what makes no difference, and nothing else."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cvzoo
+from cvzoo import sparsity
+from cvzoo.layers.linear import SparsifiableDense
+from tests.helpers import small_model
+
+ACTIVATIONS = ["relu", "tanh", "sigmoid", "softplus"]
+
+
+def real_chain(activation="relu", use_bias=True):
+    x = keras.Input((5,))
+    y = keras.layers.Dense(7, activation, use_bias=use_bias, name="first")(x)
+    y = keras.layers.Dense(6, use_bias=use_bias, name="second")(y)
+    y = keras.layers.Activation(activation)(y)
+    y = keras.layers.Dropout(0.5)(y)
+    return keras.Model(x, keras.layers.Dense(3, use_bias=use_bias, name="third")(y))
+
+
+def masked(model, density, seed):
+    """The model with random masks, and biases that are not zero."""
+    generator = np.random.default_rng(seed)
+    for layer in sparsity.linear_layers(model):
+        for variable in sparsity.bias_variables(layer):
+            variable.assign(generator.normal(size=variable.shape))
+
+    def mask(layer):
+        shape = sparsity.kernel_variables(layer)[0].shape
+        return (generator.random(shape) < density).astype(np.float32)
+
+    return sparsity.with_masks(model, mask)
+
+
+def assert_same_outputs(left, right):
+    shape = (11, *left.input_shape[1:])
+    inputs = np.random.default_rng(9).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(left(inputs), right(inputs), atol=1e-5)
+
+
+@settings(max_examples=15)
+@given(
+    density=st.floats(0, 1),
+    seed=st.integers(0, 999),
+    activation=st.sampled_from(ACTIVATIONS),
+    use_bias=st.booleans(),
+)
+def test_real_chains_give_the_same_outputs(density, seed, activation, use_bias):
+    pruned = masked(real_chain(activation, use_bias), density, seed)
+    assert_same_outputs(pruned, cvzoo.shrink(pruned))
+
+
+@settings(max_examples=15)
+@given(density=st.floats(0, 1), seed=st.integers(0, 999))
+def test_complex_chains_give_the_same_outputs(density, seed):
+    pruned = masked(small_model(), density, seed)
+    assert_same_outputs(pruned, cvzoo.shrink(pruned))
+
+
+def with_kernels(model, **kernels):
+    for name, kernel in kernels.items():
+        for variable in sparsity.kernel_variables(model.get_layer(name)):
+            variable.assign(kernel)
+    return model
+
+
+def test_units_without_outputs_go():
+    kernel = np.ones((12, 3), np.float32)
+    kernel[[1, 5, 7]] = 0
+    shrunk = cvzoo.shrink(with_kernels(small_model(), output=kernel))
+    assert shrunk.get_layer("hidden").units == 9
+
+
+def test_units_without_inputs_become_part_of_the_next_bias():
+    kernel = np.ones((6, 12), np.float32)
+    kernel[:, [0, 3]] = 0
+    model = with_kernels(small_model(), hidden=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("hidden").units == 10
+    assert_same_outputs(model, shrunk)
+
+
+def test_removal_spreads_along_the_chain():
+    # Unit 0 of `second` is unused, and it alone uses units 4–6 of `first`.
+    second = np.zeros((7, 6), np.float32)
+    second[4:, 0] = 1
+    second[:4, 1:] = 1
+    third = np.ones((6, 3), np.float32)
+    third[0] = 0
+    model = with_kernels(real_chain(), second=second, third=third)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("second").units == 5
+    assert shrunk.get_layer("first").units == 4
+    assert_same_outputs(model, shrunk)
+
+
+def test_a_layer_without_bias_gets_one_for_constants():
+    kernel = np.ones((7, 6), np.float32)
+    kernel[:, 2] = 0
+    model = with_kernels(real_chain("sigmoid", use_bias=False), second=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("second").units == 5
+    assert shrunk.get_layer("third").use_bias
+    assert_same_outputs(model, shrunk)
+
+
+def test_a_network_of_zeros_keeps_one_unit():
+    model = with_kernels(small_model(), hidden=np.zeros((6, 12), np.float32))
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("hidden").units == 1
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [keras.layers.Softmax(), keras.layers.Activation("softmax")],
+    ids=["layer", "activation"],
+)
+def test_units_that_meet_before_the_next_layer_stay(layer):
+    x = keras.Input((5,))
+    y = layer(keras.layers.Dense(7, name="first")(x))
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    kernel = np.ones((7, 3), np.float32)
+    kernel[2:] = 0
+    with_kernels(model, second=kernel)
+    assert cvzoo.shrink(model).get_layer("first").units == 7
+
+
+def test_units_that_are_outputs_or_used_twice_stay():
+    x = keras.Input((5,))
+    y = keras.layers.Dense(7, "relu", name="first")(x)
+    second = keras.layers.Dense(3, name="second")(y)
+    kernel = np.zeros((7, 3), np.float32)
+    as_output = with_kernels(keras.Model(x, [y, second]), second=kernel)
+    assert cvzoo.shrink(as_output).get_layer("first").units == 7
+    summed = keras.layers.Add()([keras.layers.Dense(3)(y), second])
+    used_twice = with_kernels(keras.Model(x, summed), second=kernel)
+    assert cvzoo.shrink(used_twice).get_layer("first").units == 7
+
+
+def test_the_result_has_plain_layers():
+    pruned = masked(real_chain(), 0.5, 0)
+    assert any(isinstance(layer, SparsifiableDense) for layer in pruned.layers)
+    shrunk = cvzoo.shrink(pruned)
+    kinds = {type(layer) for layer in sparsity.linear_layers(shrunk)}
+    assert kinds == {keras.layers.Dense}
+    shrunk = cvzoo.shrink(masked(small_model(), 0.5, 0))
+    assert sparsity.sparse_layers(shrunk) == []

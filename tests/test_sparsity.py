@@ -1,0 +1,177 @@
+"""`sparsify` and `prune`."""
+
+import keras
+import numpy as np
+import pytest
+
+import cvzoo
+from cvzoo import sparsity
+from cvzoo.sparsity import BayesianModel
+from tests.helpers import small_model
+
+
+def data(model, examples=32):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(examples, *model.input_shape[1:]))
+    return inputs.astype(np.float32), generator.integers(0, 3, size=examples)
+
+
+def compiled(model):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
+    return model
+
+
+def real_model():
+    x = keras.Input((6,))
+    y = keras.layers.Dense(8, activation="relu", name="hidden")(x)
+    return keras.Model(x, keras.layers.Dense(3, name="output")(y))
+
+
+def sequential_model():
+    return keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)]
+    )
+
+
+def nested_model():
+    # Two nested layers of one name: paths alone would mix them up.
+    def block(inputs, units):
+        x = keras.Input((inputs,))
+        return keras.Model(x, keras.layers.Dense(units, "relu", name="dense")(x))
+
+    x = keras.Input((6,))
+    y = block(8, 3)(block(6, 8)(keras.layers.BatchNormalization()(x)))
+    return keras.Model(x, y)
+
+
+SPARSIFIERS = [
+    cvzoo.VariationalDropout(0.1),
+    cvzoo.ARD(0.1),
+    cvzoo.ARD(0.1, group="unit") + cvzoo.MagnitudePruning(0.5, end_step=2),
+    cvzoo.MagnitudePruning(0.5, end_step=2),
+]
+MODELS = [small_model, real_model, sequential_model, nested_model]
+
+
+@pytest.mark.parametrize("make", MODELS)
+@pytest.mark.parametrize("sparsifier", SPARSIFIERS, ids=repr)
+def test_sparsified_models_start_as_the_model_and_leave_it_alone(make, sparsifier):
+    model = make()
+    inputs, _ = data(model)
+    # Batch norm that has seen data, so that its statistics matter.
+    model(inputs, training=True)
+    before, weights = model.predict(inputs, verbose=0), model.get_weights()
+    sparse = cvzoo.sparsify(model, sparsifier, n_train=32)
+    np.testing.assert_allclose(sparse.predict(inputs, verbose=0), before, atol=1e-6)
+    assert not sparse.compiled
+    compiled(sparse).fit(*data(model), verbose=0)
+    assert not np.allclose(sparse.predict(inputs, verbose=0), before)
+    for left, right in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_pruned_weights_stay_zero_while_training_goes_on(make):
+    sparse = compiled(cvzoo.sparsify(make(), SPARSIFIERS[0], n_train=32))
+    for layer in sparsity.sparse_layers(sparse):
+        shape = layer.log_sigma2.shape
+        layer.log_sigma2.assign(np.random.default_rng(0).normal(-3, 3, size=shape))
+    pruned = compiled(cvzoo.prune(sparse, threshold=0.0))
+    pruned.fit(*data(pruned), epochs=2, verbose=0)
+    layers = sparsity.sparse_layers(pruned)
+    assert len(layers) == 2
+    for layer in layers:
+        kernel, _ = sparsity.linear_values(layer)
+        is_zero = np.all([part == 0 for part in kernel], axis=0)
+        np.testing.assert_array_equal(is_zero, np.asarray(layer.mask) == 0)
+        assert 0 < is_zero.sum() < is_zero.size
+
+
+def test_prune_keeps_weights_up_to_the_threshold():
+    sparse = cvzoo.sparsify(small_model(), cvzoo.VariationalDropout(0.1), n_train=32)
+    layer = sparse.get_layer("hidden")
+    modulus = np.hypot(layer.kernel_real, layer.kernel_imag)
+    log_alpha = np.random.default_rng(0).normal(size=modulus.shape)
+    layer.log_sigma2.assign(log_alpha + 2 * np.log(modulus))
+    pruned = cvzoo.prune(sparse, threshold=0.25)
+    found = np.asarray(pruned.get_layer("hidden").mask)
+    np.testing.assert_array_equal(found, log_alpha <= 0.25)
+
+
+@pytest.mark.parametrize("make", [small_model, nested_model])
+def test_loss_is_nll_plus_kl_in_training_and_nll_in_evaluation(make):
+    sparse = compiled(cvzoo.sparsify(make(), SPARSIFIERS[0], n_train=32))
+    inputs, labels = data(sparse)
+    history = sparse.fit(inputs, labels, validation_data=(inputs, labels), verbose=0)
+    logs = {key: values[-1] for key, values in history.history.items()}
+    assert logs["kl"] > 0
+    np.testing.assert_allclose(logs["loss"], logs["nll"] + logs["kl"], rtol=1e-5)
+    assert logs["val_kl"] == 0
+    np.testing.assert_allclose(logs["val_loss"], logs["val_nll"], rtol=1e-6)
+
+
+def test_kl_is_counted_over_all_layers():
+    sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[0], n_train=32))
+    sparse.optimizer.learning_rate = 0.0
+    inputs, labels = data(sparse)
+    kl = sparse.fit(inputs, labels, verbose=0).history["kl"][0]
+    expected = sum(
+        float(layer.sparsifier.penalty(layer))
+        for layer in sparsity.sparse_layers(sparse)
+    )
+    np.testing.assert_allclose(kl, expected, rtol=1e-5)
+
+
+def test_a_sparsified_model_survives_a_file_and_goes_on_training(tmp_path):
+    sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[2], n_train=32))
+    inputs, labels = data(sparse)
+    sparse.fit(inputs, labels, verbose=0)
+    sparse.save(tmp_path / "sparse.keras")
+    loaded = keras.models.load_model(tmp_path / "sparse.keras")
+    assert isinstance(loaded, BayesianModel)
+    for left, right in zip(sparse.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert loaded.fit(inputs, labels, verbose=0).history["kl"][0] > 0
+
+
+def test_a_function_chooses_layers():
+    sparse = cvzoo.sparsify(
+        small_model(),
+        lambda layer: SPARSIFIERS[0] if layer.name == "hidden" else None,
+        n_train=32,
+    )
+    assert [layer.name for layer in sparsity.sparse_layers(sparse)] == ["hidden"]
+
+
+def test_layers_left_alone_are_named():
+    x = keras.Input((6, 2))
+    y = keras.layers.LSTM(4, name="memory")(x)
+    model = keras.Model(x, keras.layers.Dense(3)(y))
+    with pytest.warns(UserWarning, match=r"memory \(LSTM\)"):
+        cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
+
+
+def test_an_adapted_normalization_is_copied_whole():
+    x = keras.Input((6,))
+    normalization = keras.layers.Normalization()
+    inputs = np.random.default_rng(0).normal(5, 3, size=(64, 6)).astype(np.float32)
+    normalization.adapt(inputs)
+    model = keras.Model(x, keras.layers.Dense(3)(normalization(x)))
+    sparse = cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
+    np.testing.assert_allclose(
+        sparse.predict(inputs, verbose=0), model.predict(inputs, verbose=0), atol=1e-5
+    )
+
+
+def test_what_cannot_be_sparsified_is_refused():
+    x = keras.Input((6,))
+    without = keras.Model(x, keras.layers.ReLU()(x))
+    with pytest.raises(ValueError, match="no Dense or ComplexDense layer"):
+        cvzoo.sparsify(without, SPARSIFIERS[0], n_train=32)
+    with pytest.raises(ValueError, match="`sparsifier` must be"):
+        cvzoo.sparsify(real_model(), "vd", n_train=32)
+    with pytest.raises(ValueError, match="needs `n_train`"):
+        cvzoo.sparsify(real_model(), SPARSIFIERS[0])
+    with pytest.raises(ValueError, match="holds a sparsifier"):
+        cvzoo.prune(real_model())

@@ -1,0 +1,79 @@
+"""Dependencies point one way, and nothing is named twice."""
+
+import ast
+from pathlib import Path
+
+import cvzoo
+
+ROOT = Path(__file__).parent.parent
+
+# Module of cvzoo → the modules of cvzoo that it may import.
+ALLOWED = {
+    "catalogue": set(),
+    "packing": set(),
+    "ops": {"ops"},
+    "layers": {"ops", "layers"},
+    "graph": set(),
+    "models": {"catalogue", "graph", "layers", "models"},
+    "sparsity": {"graph", "layers"},
+    "shrinking": {"graph", "layers", "sparsity"},
+    "weights": {"packing", "sparsity"},
+    "reporting": {"packing", "weights"},
+    "architecture": {"graph", "layers", "sparsity"},
+    "presets": {
+        *("architecture", "catalogue", "packing", "reporting", "sparsity", "weights"),
+    },
+    "exporting": {"graph", "presets", "sparsity"},
+    "run_saved_model": set(),
+    "cli": {"catalogue"},
+}
+
+
+def imports(path):
+    """Dotted names that a file imports at its top level, with the names after `from`."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms(path):
+    """Modules of cvzoo that a file imports."""
+    names = [name.split(".") for name in imports(path) if name.startswith("cvzoo.")]
+    return {parts[1] for parts in names}
+
+
+def test_modules_of_cvzoo_import_only_what_is_below_them():
+    seen = set()
+    for path in (ROOT / "cvzoo").rglob("*.py"):
+        room = path.relative_to(ROOT / "cvzoo").parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        seen.add(room)
+        assert rooms(path) <= ALLOWED[room], path
+    assert seen == set(ALLOWED)
+
+
+def test_recipes_import_nothing_and_nothing_imports_training():
+    for path in (ROOT / "zoo_configs").glob("*.py"):
+        assert imports(path) == set(), path
+    for path in (ROOT / "cvzoo").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import training" not in text and "from training" not in text, path
+
+
+def test_tensorflow_is_imported_in_few_places_of_cvzoo():
+    for path in (ROOT / "cvzoo").rglob("*.py"):
+        at_top = {name.split(".")[0] for name in imports(path)}
+        if path.name != "run_saved_model.py":
+            assert "tensorflow" not in at_top, path
+
+
+def test_public_names_exist_and_none_is_also_a_module():
+    modules = {path.stem for path in (ROOT / "cvzoo").glob("*.py")}
+    for name in cvzoo.__all__:
+        assert getattr(cvzoo, name) is not None
+        assert name not in modules
