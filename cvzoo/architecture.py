@@ -32,7 +32,7 @@ class ArchitectureError(ValueError):
 
 
 def _one_of(*choices):
-    return lambda value: isinstance(value, (str, type(None))) and value in choices
+    return lambda value: isinstance(value, str | None) and value in choices
 
 
 def _is_boolean(value):
@@ -210,32 +210,25 @@ def build(data, tensors):
     Raises:
         ArchitectureError: Anything in `data` that is not on the list.
     """
-    plan = _checked(data)
+    calls, outputs = _checked(data)
     made = {
-        name: _make_layer(name, description)
-        for name, description in plan["layers"].items()
+        name: _Guarded(_make_layer(name, description), tensors)
+        for name, description in data["layers"].items()
     }
-    for description in plan["inputs"]:
+    names = [description["name"] for description in data["inputs"]]
+    for description in data["inputs"]:
         made[description["name"]] = keras.Input(
             tuple(description["shape"]),
             dtype=description["dtype"],
             name=description["name"],
         )
-    calls, counts = [], {}
-    for name, inputs in plan["calls"]:
-        number = counts[name] = counts.get(name, -1) + 1
-        calls.append(graph.Call(name, number, _tensors(inputs)))
-    guarded = {
-        name: _Guarded(layer, tensors)
-        if isinstance(layer, keras.layers.Layer)
-        else layer
-        for name, layer in made.items()
-    }
-    outputs = [graph.Tensor(*tensor) for tensor in plan["outputs"]]
-    inputs = [description["name"] for description in plan["inputs"]]
-    return graph.rebuild(
-        graph.Graph(made, inputs, calls, outputs), guarded, plan["name"]
-    )
+    plan = graph.Graph(made, names, calls, outputs)
+    try:
+        return graph.rebuild(plan, made, data["name"])
+    except ArchitectureError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
+        raise ArchitectureError(f"The layers do not fit together: {error}") from error
 
 
 class _Guarded:
@@ -275,39 +268,64 @@ def _checked(data):
             f"The architecture has format {data['format']!r}; this version reads "
             f"{FORMAT}."
         )
-    if len(data["layers"]) > MOST_LAYERS or len(data["calls"]) > MOST_LAYERS:
-        raise ArchitectureError(f"More than {MOST_LAYERS} layers.")
+    kinds = {
+        "name": str,
+        "inputs": list,
+        "layers": dict,
+        "calls": list,
+        "outputs": list,
+    }
+    for key, kind in kinds.items():
+        if not isinstance(data[key], kind) or len(data[key]) > MOST_LAYERS:
+            raise ArchitectureError(
+                f"`{key}` must be a {kind.__name__} of at most {MOST_LAYERS}."
+            )
     known = {}
     for description in data["inputs"]:
-        _check_keys("input", description, ["name", "shape", "dtype"])
-        sizes = _list_of(lambda size: size is None or _is_size(size), most=8)
-        if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
-            raise ArchitectureError(f"Not an input: {description!r}")
-        if math.prod(size or 1 for size in description["shape"]) > LARGEST_TENSOR:
-            raise ArchitectureError(f"Input too large: {description!r}")
+        _check_input(description)
         known[description["name"], 0] = True
     for name, description in data["layers"].items():
         _check_layer(name, description)
-    counts = {}
-    for name, inputs in data["calls"]:
-        if name not in data["layers"]:
-            raise ArchitectureError(
-                f"A call of layer '{name}', which is not described."
-            )
-        for tensor in graph.tensors(_tensors(inputs)):
-            if (tensor.layer, tensor.call) not in known:
-                raise ArchitectureError(
-                    f"Layer '{name}' uses the output of '{tensor.layer}', which is not "
-                    "there yet."
-                )
+    calls, counts = [], {}
+    for call in data["calls"]:
+        if (
+            not isinstance(call, list)
+            or len(call) != 2
+            or call[0] not in data["layers"]
+        ):
+            raise ArchitectureError(f"Not a call of a described layer: {call!r}")
+        name, inputs = call[0], _tensors(call[1])
+        for tensor in graph.tensors(inputs):
+            _check_known(f"Layer '{name}'", tensor, known)
         counts[name] = counts.get(name, -1) + 1
         known[name, counts[name]] = True
-    return data
+        calls.append(graph.Call(name, counts[name], inputs))
+    outputs = [_tensors(tensor) for tensor in data["outputs"]]
+    for tensor in graph.tensors(outputs):
+        _check_known("The model", tensor, known)
+    return calls, outputs
+
+
+def _check_input(description):
+    _check_keys("input", description, ["name", "shape", "dtype"])
+    sizes = _list_of(lambda size: size is None or _is_size(size), most=8)
+    if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
+        raise ArchitectureError(f"Not an input: {description!r}")
+    if math.prod(size or 1 for size in description["shape"]) > LARGEST_TENSOR:
+        raise ArchitectureError(f"Input too large: {description!r}")
+
+
+def _check_known(who, tensor, known):
+    if (tensor.layer, tensor.call) not in known:
+        raise ArchitectureError(
+            f"{who} uses the output of '{tensor.layer}', which is not there yet."
+        )
 
 
 def _check_layer(name, description):
-    layer_class = _BY_NAME.get(
-        description.get("class") if isinstance(description, dict) else None
+    name_of_class = description.get("class") if isinstance(description, dict) else None
+    layer_class = (
+        _BY_NAME.get(name_of_class) if isinstance(name_of_class, str) else None
     )
     if layer_class is None:
         raise ArchitectureError(

@@ -14,6 +14,8 @@ from cvzoo.presets import write_folder
 
 FORMATS = ("tf_saved_model",)
 TOLERANCE = 1e-5
+# Sizes at which the result is compared with the model.
+BATCH_SIZES = (1, 5)
 _RUNNER = Path(__file__).with_name("run_saved_model.py")
 
 
@@ -63,19 +65,24 @@ def export(model, path, format="tf_saved_model", tolerance=TOLERANCE):
     return write_folder(path, write)
 
 
-def run_saved_model(folder, inputs):
+def run_saved_model(folder, batches):
     """Outputs of a SavedModel, from a fresh process that never imports cvzoo.
 
     Args:
         folder: The SavedModel.
-        inputs: Name → numpy array.
+        batches: List of dictionaries, name → numpy array.
 
     Returns:
-        Name → numpy array.
+        List of dictionaries, name → numpy array.
     """
     with tempfile.TemporaryDirectory() as scratch:
         inputs_file, outputs_file = Path(scratch, "in.npz"), Path(scratch, "out.npz")
-        np.savez(inputs_file, **inputs)
+        named = {
+            f"{number}/{name}": value
+            for number, inputs in enumerate(batches)
+            for name, value in inputs.items()
+        }
+        np.savez(inputs_file, **named)
         command = [sys.executable, "-c", _RUNNER.read_text(encoding="utf-8")]
         command += [str(folder), str(inputs_file), str(outputs_file)]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -84,8 +91,12 @@ def run_saved_model(folder, inputs):
                 f"The SavedModel {folder} does not run in a process of its own:\n"
                 f"{done.stderr[-2000:]}"
             )
+        outputs = [{} for _ in batches]
         with np.load(outputs_file) as stored:
-            return {name: stored[name] for name in stored.files}
+            for key in stored.files:
+                number, _, name = key.partition("/")
+                outputs[int(number)][name] = stored[key]
+        return outputs
 
 
 def _write_saved_model(model, folder):
@@ -114,15 +125,14 @@ def _write_saved_model(model, folder):
 
 def _largest_error(model, folder, tolerance):
     generator = np.random.default_rng(0)
+    batches = [
+        {tensor.name: _random_input(generator, tensor, size) for tensor in model.inputs}
+        for size in BATCH_SIZES
+    ]
     largest = 0.0
-    for batch in (1, 5):
-        inputs = {
-            tensor.name: _random_input(generator, tensor, batch)
-            for tensor in model.inputs
-        }
+    for inputs, served in zip(batches, run_saved_model(folder, batches), strict=True):
         values = list(inputs.values())
         expected = model(values[0] if len(values) == 1 else values, training=False)
-        served = run_saved_model(folder, inputs)
         for name, value in zip(
             model.output_names, keras.tree.flatten(expected), strict=True
         ):

@@ -55,7 +55,7 @@ def from_preset(name, compile=True, masked=True, verify=False):
         tensors = packing.unpack(files[catalogue.WEIGHTS], weights.specs(model))
     except PresetError:
         raise
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise PresetError(f"Preset {folder}: {error}") from error
     weights.assign(model, tensors)
     if verify:

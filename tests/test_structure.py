@@ -30,7 +30,7 @@ ALLOWED = {
 
 
 def imports(path):
-    """Dotted names that a file imports at its top level, with the names after `from`."""
+    """Dotted names that a file imports at its top level."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):

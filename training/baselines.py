@@ -155,11 +155,19 @@ def low_rank(run):
     return _from_scratch(run, f"low rank ({rank})", model)
 
 
-def twice_real(run):
-    """2R: the real network of twice the width, same sparsifiers, as many bytes."""
+def twice_real(run, name="2R, same sparsifier, equal bytes", sparsifiers=None):
+    """2R: the real network of twice the width, sparsified to as many bytes.
+
+    Args:
+        run: The run whose bytes it gets.
+        name: Name of the row.
+        sparsifiers: Those of the recipe unless given.
+    """
     config = copy.deepcopy(run.config)
     config["model"].update(field="real", width=2 * config["model"]["width"])
     budget = run.budget()
+    if sparsifiers is not None:
+        config["stages"]["sparsify"]["sparsifiers"] = copy.deepcopy(sparsifiers)
     pretrained = train.pretrain(config, run.data, quiet=True)
     for term in config["stages"]["sparsify"]["sparsifiers"]:
         if term["name"] == "MagnitudePruning":
@@ -169,7 +177,7 @@ def twice_real(run):
     model, seconds = train.sparsify(config, pretrained, run.data, quiet=True)
     pruned = _pruned_to(budget, model)
     trained = train.finetune(config, pruned, pretrained, seconds, run.data, quiet=True)
-    return measured("2R, same sparsifier, equal bytes", trained.model, run.data)
+    return measured(name, trained.model, run.data)
 
 
 def float16(run):
@@ -261,13 +269,16 @@ def _small(run, name, field):
 
 
 def _largest_within(budget, build):
-    """The model of most units whose packed weights fit in `budget` bytes, at least 1."""
+    """The model of most units whose packed weights fit in `budget` bytes."""
     units, model = 1, build(1)
-    while (
-        len(packing.pack(weights.named_tensors(larger := build(units + 1)))) <= budget
-    ):
+    while packed_bytes(larger := build(units + 1)) <= budget:
         units, model = units + 1, larger
     return model
+
+
+def packed_bytes(model):
+    """Size that a model's weights file would have."""
+    return len(packing.pack(weights.named_tensors(model)))
 
 
 def _from_scratch(run, name, model):
@@ -284,7 +295,7 @@ def _pruned_to(budget, model):
     for _ in range(10):
         middle = (low + high) / 2
         shrunk = cvzoo.shrink(cvzoo.prune(model, middle))
-        fits = len(packing.pack(weights.named_tensors(shrunk))) <= budget
+        fits = packed_bytes(shrunk) <= budget
         low, high = (middle, high) if fits else (low, middle)
     return cvzoo.prune(model, low)
 

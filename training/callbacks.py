@@ -7,11 +7,11 @@ from rich import progress as bars
 
 
 class DivergenceError(RuntimeError):
-    """The loss became NaN or infinite; the model has the weights of the last good epoch."""
+    """The loss became NaN or infinite; the model is back at its last good epoch."""
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops at the first loss that is not finite and goes back to the last good epoch."""
+    """Stops at the first loss that is not finite, back at the last good epoch."""
 
     def __init__(self, stage):
         super().__init__()
@@ -40,8 +40,8 @@ class StopOnNaN(keras.callbacks.Callback):
         )
         raise DivergenceError(
             f"The loss became {loss} in stage '{self.stage}', epoch {self.epoch + 1}, "
-            f"step {batch + 1}. The model was set back to {kept}. Try a smaller learning "
-            "rate or `global_clipnorm`."
+            f"step {batch + 1}. The model was set back to {kept}. Try a smaller "
+            "learning rate or `global_clipnorm`."
         )
 
 
@@ -87,8 +87,4 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.update(self.task, completed=epoch + 1, state=state)
 
     def on_train_end(self, logs=None):
-        self.close()
-
-    def close(self):
-        """Ends the display, also when training failed."""
         self.bar.stop()

@@ -12,6 +12,7 @@ import concurrent.futures
 import copy
 import json
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -24,12 +25,12 @@ import rich.progress
 from training import config as configs
 
 CONFIG = "two_layer_dense_complex_vd_digits"
-MAIN = "C-VD 0.2"
+# Strengths of C-VD beside the recipe's own.
 STRENGTHS = (0.05, 0.1, 0.4)
-# Row name → recipe whose sparsifiers it takes.
+# Row name → recipe whose sparsifiers it takes, from the same pre-trained network.
 METHODS = {
-    "C-ARD 0.2": "two_layer_dense_complex_ard_digits",
-    "C-VD 0.1 + unit ARD": "two_layer_dense_complex_unit_ard_vd_digits",
+    "C-ARD": "two_layer_dense_complex_ard_digits",
+    "C-VD + unit ARD": "two_layer_dense_complex_unit_ard_vd_digits",
     "unit ARD + magnitude": "two_layer_dense_complex_unit_ard_magnitude_digits",
 }
 WORKERS = 2
@@ -45,43 +46,61 @@ def run_fold(config, workdir, quiet):
     return trained.scores
 
 
-def make_row(workdir, kind, name=None, sparsifiers=None):
+def make_row(workdir, kind, *arguments):
     """One row of the table, in a worker process."""
     from training import baselines
 
     run = baselines.Run.open(workdir)
     if kind == "main":
-        model = run.pruned()
-        return baselines.measured(name, model, run.data)
+        return baselines.measured(*arguments, run.pruned(), run.data)
     if kind == "compressed":
-        return baselines.compressed(run, name, sparsifiers)
-    return baselines.ROWS[kind](run)
+        return baselines.compressed(run, *arguments)
+    return baselines.ROWS[kind](run, *arguments)
 
 
-def row_jobs(config):
-    """`(kind, name, sparsifiers)` of every row, in the order of the table."""
-    strengths = sorted(STRENGTHS)
-    jobs = [("uncompressed", None, None), ("main", MAIN, None)]
-    for strength in strengths:
+def main_name(config):
+    """Name of the recipe's own row."""
+    (term,) = config["stages"]["sparsify"]["sparsifiers"]
+    return f"C-VD {term['strength']}"
+
+
+def our_jobs(config):
+    """`(kind, name, …)` of the rows that cvzoo compressed."""
+    jobs = [("main", main_name(config))]
+    for strength in STRENGTHS:
         term = {"name": "VariationalDropout", "strength": strength}
         jobs.append(("compressed", f"C-VD {strength}", [term]))
     for name, recipe in METHODS.items():
-        stage = configs.get(recipe)["stages"]["sparsify"]
-        jobs.append(("compressed", name, stage["sparsifiers"]))
-    baselines = (
-        "gradual_magnitude same_masks_fresh_weights small_real small_complex twice_real "
-        "low_rank float16 int8 linear constant_prior"
+        jobs.append(("compressed", name, sparsifiers_of(recipe)))
+    return jobs
+
+
+def baseline_jobs():
+    """`(kind, …)` of the rows that they are compared with."""
+    method = "unit ARD + magnitude"
+    twice = (
+        "twice_real",
+        f"2R, {method}, equal bytes",
+        sparsifiers_of(METHODS[method]),
     )
-    return jobs + [(kind, None, None) for kind in baselines.split()]
+    names = (
+        *("gradual_magnitude", "same_masks_fresh_weights", "small_real"),
+        *("small_complex", "twice_real", "low_rank", "float16", "int8", "linear"),
+        "constant_prior",
+    )
+    return [("uncompressed",), *((name,) for name in names), twice]
 
 
-def compressed_names(config):
-    """Names of the rows that are not baselines."""
-    return [name for _, name, _ in row_jobs(config) if name]
+def sparsifiers_of(recipe):
+    """The sparsify stage's sparsifiers of a recipe."""
+    return configs.get(recipe)["stages"]["sparsify"]["sparsifiers"]
 
 
-def _limit_threads():
+def _prepare_worker():
     import tensorflow as tf
+
+    # Many small models are traced in turn; TensorFlow warns of that.
+    tf.get_logger().setLevel("ERROR")
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -89,7 +108,7 @@ def _limit_threads():
 
 def _pool():
     return concurrent.futures.ProcessPoolExecutor(
-        WORKERS, multiprocessing.get_context("spawn"), initializer=_limit_threads
+        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
     )
 
 
@@ -111,7 +130,7 @@ def train_folds(config, folds, out):
 
 def compare(config, workdirs):
     """All rows of all folds: list over folds of lists of rows."""
-    jobs = row_jobs(config)
+    jobs = our_jobs(config) + baseline_jobs()
     with _pool() as pool:
         waiting = [
             pool.submit(make_row, workdir, *job) for workdir in workdirs for job in jobs
@@ -156,10 +175,10 @@ def check_saved_model(workdir, out):
     exported = cvzoo.export(model, folder)
     data = train.Data(json.loads((workdir / "config.json").read_text()))
     images, labels = data.examples["test"]
-    logits = run_saved_model(folder, {"pixels": images[:1].numpy()})["logits"]
+    (served,) = run_saved_model(folder, [{"pixels": images[:1].numpy()}])
     console.print(
         f"SavedModel in {folder}, run by a process that imports tensorflow only: "
-        f"it reads a {logits.argmax()}, the writer meant a {int(labels[0])}."
+        f"it reads a {served['logits'].argmax()}, the writer meant a {int(labels[0])}."
     )
     return exported
 
@@ -194,7 +213,7 @@ def report_on(config, workdir, out, rows, seconds):
         "bytes_dense_keras": dense_keras_bytes(config, out),
         "savedmodel_max_abs_error": exported["max_abs_error"],
         "seconds": seconds,
-        "baselines": [vars(row) for row in rows if row.name != MAIN],
+        "baselines": [vars(row) for row in rows if row.name != main_name(config)],
     }
 
 
@@ -205,25 +224,32 @@ def main(arguments=None):
     )
     parser.add_argument("--folds", default="0", help="a fold, several, or `all`")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    parser.add_argument("--quicktest", action="store_true", help="one epoch a stage")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     config = configs.get(CONFIG)
-    from training import results
+    from training import results, train
     from training.data import digits
+
+    if options.quicktest:
+        config = train.quick(config)
 
     folds = range(digits.FOLDS)
     if options.folds != "all":
         folds = [int(fold) for fold in options.folds.split(",")]
-    console.print(f"[bold]{CONFIG}[/]: {digits.ABOUT['name']}, fold(s) {list(folds)}")
+    console.print(f"[bold]{CONFIG}[/]\n{digits.ABOUT['name']}: {list(folds)}")
     workdirs = train_folds(config, folds, options.out)
     rows_by_fold = compare(config, workdirs)
     n_test = len(digits.indices("test", folds[0]))
-    lines = results.summarize(rows_by_fold, compressed_names(config), n_test)
-    losing_to = results.dominating(lines, MAIN)
+    ours = [name for _, name, *_ in our_jobs(config)]
+    lines = results.summarize(rows_by_fold, ours, n_test)
+    losing_to = results.dominating(lines, ours)
     report = report_on(
         config, workdirs[0], options.out, rows_by_fold[0], time.perf_counter() - start
     )
-    title = f"Digits by writer, {len(folds)} fold(s)"
+    title = f"Digits by writer, fold {folds[0]}"
+    if len(folds) > 1:
+        title = f"Digits by writer, mean of {len(folds)} folds"
     results.draw(lines, title, options.out / "tradeoff.png")
     table = results.markdown_table(lines, losing_to)
     (options.out / "table.md").write_text(table, encoding="utf-8")
@@ -236,10 +262,8 @@ def main(arguments=None):
         f"{report['bytes_dense_keras']:,}. Test accuracy {report['test_accuracy']:.3f} "
         f"in a new process; SavedModel within {report['savedmodel_max_abs_error']:.0e}."
     )
-    if losing_to:
-        console.print(
-            f"[bold]Smaller and better than {MAIN}: {', '.join(losing_to)}[/]"
-        )
+    for name, winners in losing_to.items():
+        console.print(f"[bold]Smaller and better than {name}: {', '.join(winners)}[/]")
     console.print(
         f"{report['seconds']:.0f} s. Picture: {options.out / 'tradeoff.png'}. "
         f"Report: {options.out / 'report.json'}."
@@ -247,5 +271,14 @@ def main(arguments=None):
     return 0
 
 
+def _native_messages_to(path):
+    """Sends TensorFlow's native messages to a file; Python's stay in the terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(path, "wb") as log:
+        os.dup2(log.fileno(), 2)
+
+
 if __name__ == "__main__":
+    _native_messages_to(Path("out/tensorflow.log"))
     sys.exit(main())

@@ -1,10 +1,14 @@
 """Rows of several folds → one table, as text, Markdown and a picture."""
 
 import dataclasses
+import re
 
 import numpy as np
 import rich.box
 import rich.table
+
+# Percent; rows below are left out of the picture.
+LOWEST_SHOWN = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +41,8 @@ def summarize(rows_by_fold, compressed_names, n_test):
     """One `Line` for each name.
 
     Args:
-        rows_by_fold: List over folds of lists of `baselines.Row`, all of the same names,
-            `"uncompressed"` among them.
+        rows_by_fold: List over folds of lists of `baselines.Row`, all of the same
+            names, `"uncompressed"` among them.
         compressed_names: Names that are ours and not baselines.
         n_test: Test examples in a fold, for the error when there is one fold.
     """
@@ -66,16 +70,19 @@ def summarize(rows_by_fold, compressed_names, n_test):
     return lines
 
 
-def dominating(lines, name):
-    """Baselines with fewer bytes and better accuracy than the line of that name."""
-    ours = next(line for line in lines if line.name == name)
-    return [
-        line.name
-        for line in lines
-        if line.group == "baseline"
-        and line.bytes < ours.bytes
-        and line.test > ours.test
-    ]
+def dominating(lines, names):
+    """Name → baselines with fewer bytes and better accuracy, where there are any."""
+    found = {}
+    for ours in lines:
+        if ours.name in names:
+            found[ours.name] = [
+                line.name
+                for line in lines
+                if line.group == "baseline"
+                and line.bytes < ours.bytes
+                and line.test > ours.test
+            ]
+    return {name: winners for name, winners in found.items() if winners}
 
 
 def _cells(line, plain_numbers):
@@ -103,7 +110,7 @@ HEADINGS = (
 
 
 def text_table(lines, losing_to):
-    """A table for the terminal; baselines that dominate are bold."""
+    """A table for the terminal; rows that a baseline dominates are bold."""
     table = rich.table.Table(box=rich.box.SIMPLE)
     for position, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if position else "left")
@@ -144,7 +151,7 @@ def draw(lines, title, path):
         color="0.88",
         label="uncompressed ± standard error",
     )
-    strengths = [line for line in lines if line.name.startswith("C-VD")]
+    strengths = [line for line in lines if re.fullmatch(r"C-VD [\d.]+", line.name)]
     strengths.sort(key=lambda line: line.bytes)
     axes.plot(
         [line.bytes for line in strengths],
@@ -153,19 +160,17 @@ def draw(lines, title, path):
         color="C0",
         label="C-VD, by strength",
     )
-    markers = iter("sD^vP*XdphH<>1234" * 2)
-    shown = [line for line in lines if line not in strengths and line.test > 50]
-    for line in shown:
-        ours = line.group == "cvzoo"
-        axes.errorbar(
+    markers = iter("sD^vP*XdphH<>1234")
+    for line in lines:
+        # The constant prior would leave no room for the others.
+        if line in strengths or line.test < LOWEST_SHOWN:
+            continue
+        axes.plot(
             line.bytes,
             line.test,
-            line.error,
-            fmt=next(markers),
-            color="C0" if ours else None,
-            mfc=None if ours else "white",
-            capsize=2,
-            lw=0.8,
+            next(markers),
+            markersize=8,
+            markerfacecolor="C0" if line.group == "cvzoo" else "none",
             label=line.name,
         )
     axes.set_xscale("log")

@@ -38,7 +38,7 @@ class Trained:
 
 
 class Data:
-    """The splits of a recipe's data set in memory, in an order fixed by (seed, epoch)."""
+    """A recipe's data set in memory; the training order is fixed by (seed, epoch)."""
 
     def __init__(self, config):
         options = dict(config["data"])
@@ -170,7 +170,8 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
     ]
     if workdir is not None:
         callbacks.append(keras.callbacks.CSVLogger(str(workdir / f"{stage}.csv")))
-    bar = None if quiet else ProgressBar(stage, epochs)
+    if not quiet:
+        callbacks.append(ProgressBar(stage, epochs))
     start = time.perf_counter()
     try:
         model.fit(
@@ -178,12 +179,14 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
             epochs=epochs,
             steps_per_epoch=data.steps_per_epoch,
             shuffle=False,
-            callbacks=callbacks + ([bar] if bar else []),
+            callbacks=callbacks,
             verbose=0,
         )
+    except DivergenceError:
+        for callback in callbacks:
+            callback.on_train_end()  # Keras calls it after a normal end only.
+        raise
     finally:
-        if bar:
-            bar.close()
         if workdir is not None:
             model.save(workdir / f"{stage}.keras")
     return time.perf_counter() - start

@@ -13,7 +13,7 @@ global-norm clipping 0.5, Adam 1e-3. On this small set the learning rate falls a
 
 # Chosen on the validation writers.
 METHODS = {
-    "vd": [{"name": "VariationalDropout", "strength": 0.2}],
+    "vd": [{"name": "VariationalDropout", "strength": 0.17}],
     "ard": [{"name": "ARD", "strength": 0.2}],
     "unit_ard_vd": [
         {"name": "VariationalDropout", "strength": 0.1},
@@ -22,7 +22,7 @@ METHODS = {
     "magnitude": [{"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7}],
     "unit_ard_magnitude": [
         {"name": "ARD", "strength": 0.03, "group": "unit"},
-        {"name": "MagnitudePruning", "sparsity": 0.978, "ramp": 0.7},
+        {"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7},
     ],
 }
 FIELDS = ("complex", "real")

@@ -1,0 +1,48 @@
+"""Every architecture of the zoo, and the published parameter counts."""
+
+import pytest
+
+import cvzoo
+from cvzoo.models import registry
+from tests.helpers import check_model
+
+
+@pytest.mark.parametrize("field", ["complex", "real"])
+@pytest.mark.parametrize("features", ["raw", "fft"])
+@pytest.mark.parametrize("name", registry.list_models())
+def test_models_do_what_models_do(name, field, features, tmp_path):
+    arguments = {**registry.tiny_arguments(name), "field": field, "features": features}
+    check_model(cvzoo.create_model(name, **arguments), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "width", "features", "classes", "published"),
+    [
+        ("real", 1, "raw", 10, 3_256_330),
+        ("real", 1, "raw", 26, 3_321_882),
+        ("real", 1, "fft", 10, 6_467_594),
+        ("real", 1, "fft", 26, 6_533_146),
+        ("real", 2, "fft", 10, 12_935_178),
+        ("real", 2, "fft", 26, 13_066_266),
+        ("complex", 1, "raw", 10, 6_512_660),
+        ("complex", 1, "fft", 26, 6_643_764),
+        ("complex", 0.5, "raw", 10, 3_256_340),
+        ("complex", 0.5, "raw", 26, 3_321_908),
+    ],
+)
+def test_two_layer_dense_has_the_papers_counts(
+    field, width, features, classes, published
+):
+    model = cvzoo.create_model(
+        "two_layer_dense", field=field, width=width, features=features, classes=classes
+    )
+    assert model.count_params() == published
+
+
+def test_an_unknown_architecture_or_argument_names_the_known_ones():
+    with pytest.raises(ValueError, match="Did you mean two_layer_dense"):
+        cvzoo.create_model("two_layers_dense")
+    with pytest.raises(ValueError, match=r"no arguments \['depth'\].*Known: .*units"):
+        cvzoo.create_model("two_layer_dense", depth=3)
+    with pytest.raises(ValueError, match="`field` must be one of"):
+        cvzoo.create_model("two_layer_dense", field="quaternion")

@@ -1,0 +1,271 @@
+"""Presets: round trips, training on, and every kind of damage."""
+
+import json
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import cvzoo
+from cvzoo import catalogue, presets, sparsity
+from cvzoo.catalogue import PresetError
+from tests.helpers import small_model
+
+COMPILE = {
+    "loss": "sparse_categorical_crossentropy",
+    "from_logits": True,
+    "metrics": ["accuracy"],
+    "learning_rate": 0.01,
+    "global_clipnorm": 0.5,
+}
+
+
+def inputs_of(model, examples=16):
+    shape = (examples, *model.input_shape[1:])
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def sparse_model():
+    def mask(layer):
+        shape = sparsity.kernel_variables(layer)[0].shape
+        return (np.random.default_rng(0).random(shape) < 0.3).astype(np.float32)
+
+    return sparsity.with_masks(small_model(), mask)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A preset folder and its model."""
+    model = sparse_model()
+    folder = tmp_path_factory.mktemp("presets") / "small"
+    cvzoo.save_preset(
+        model, folder, compile=COMPILE, examples=inputs_of(model, 2), classes="abc"
+    )
+    return folder, model
+
+
+@pytest.fixture
+def preset(saved, tmp_path):
+    """A copy of the preset folder that a test may damage."""
+    return shutil.copytree(saved[0], tmp_path / "small")
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_preset_gives_the_model_back(saved, masked):
+    folder, model = saved
+    loaded = cvzoo.from_preset(folder, masked=masked, verify=True)
+    inputs = inputs_of(model)
+    np.testing.assert_allclose(loaded(inputs), model(inputs), atol=1e-6)
+    assert loaded.compiled
+    assert bool(sparsity.sparse_layers(loaded)) == masked
+    assert loaded.optimizer.learning_rate == np.float32(0.01)
+    assert not cvzoo.from_preset(folder, compile=False).compiled
+
+
+def test_a_preset_goes_on_training_and_is_saved_again_without_growing(saved, tmp_path):
+    folder, _ = saved
+    loaded = cvzoo.from_preset(str(folder))
+    labels = np.random.default_rng(0).integers(0, 3, size=16)
+    before = loaded.get_weights()
+    loaded.fit(inputs_of(loaded), labels, verbose=0)
+    assert any(
+        not np.array_equal(left, right)
+        for left, right in zip(before, loaded.get_weights(), strict=True)
+    )
+    again = cvzoo.save_preset(loaded, tmp_path / "again")
+    sizes = [(path / "weights.safetensors").stat().st_size for path in (folder, again)]
+    assert sizes[0] == sizes[1]
+
+
+def test_saving_twice_gives_equal_files(saved, tmp_path):
+    folder, model = saved
+    again = cvzoo.save_preset(
+        model,
+        tmp_path / "small",
+        compile=COMPILE,
+        examples=inputs_of(model, 2),
+        classes="abc",
+    )
+    for path in folder.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_the_manifest_counts(saved):
+    folder, model = saved
+    manifest = catalogue.read_manifest(folder)
+    report = cvzoo.compression_report(model)
+    assert manifest["counts"]["nonzero"] == report.nonzero
+    assert manifest["classes"] == ["a", "b", "c"]
+    assert manifest["files"]["weights.safetensors"]["bytes"] == report.bytes
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.FILES))
+@pytest.mark.parametrize("damage", ["lost byte", "changed byte", "missing"])
+def test_a_damaged_file_is_found(preset, name, damage):
+    path = preset / name
+    data = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "lost byte":
+        path.write_bytes(data[:-1])
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    message = r"Missing: \['" if damage == "missing" else "was altered or damaged"
+    with pytest.raises(PresetError, match=message):
+        cvzoo.from_preset(preset)
+
+
+def rewrite(folder, name, function):
+    """Changes a JSON file of a preset, and its checksum in the manifest."""
+    path = folder / name
+    data = json.loads(path.read_text())
+    function(data)
+    path.write_text(json.dumps(data))
+    if name != catalogue.MANIFEST:
+        state = catalogue.describe_bytes(path.read_bytes())
+        rewrite(folder, catalogue.MANIFEST, lambda m: m["files"].update({name: state}))
+
+
+def test_an_unknown_file_is_refused(preset):
+    (preset / "extra.py").write_text("print()")
+    with pytest.raises(PresetError, match=r"Unknown: \['extra.py'\]"):
+        cvzoo.from_preset(preset)
+
+
+def test_weights_of_another_architecture_list_both_names(preset):
+    def rename(data):
+        data["layers"]["first"] = data["layers"].pop("hidden")
+        text = json.dumps(data["calls"]).replace('"hidden"', '"first"')
+        data["calls"] = json.loads(text)
+
+    rewrite(preset, "architecture.json", rename)
+
+    def rename_tensors(manifest):
+        text = json.dumps(manifest["tensors"]).replace("hidden/", "first/")
+        manifest["tensors"] = json.loads(text)
+
+    rewrite(preset, "metadata.json", rename_tensors)
+    with pytest.raises(PresetError) as caught:
+        cvzoo.from_preset(preset)
+    message = str(caught.value)
+    assert re.search(r"Missing: \['first/bias', 'first/kernel'\]", message)
+    assert re.search(r"Unknown: \['hidden/bias', 'hidden/kernel'\]", message)
+
+
+def test_a_layer_outside_the_list_is_refused(preset):
+    rewrite(
+        preset,
+        "architecture.json",
+        lambda data: data["layers"]["hidden"].update({"class": "Lambda"}),
+    )
+    with pytest.raises(PresetError, match="class outside the list.*Known: .*Dense"):
+        cvzoo.from_preset(preset)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.pop("tensors"), "must have the keys"),
+        (lambda m: m.update(code="x"), "must have the keys"),
+        (lambda m: m.update(format=2), "this version of cvzoo reads 1"),
+        (lambda m: m.update(tensors=[]), "of the wrong type: \\['tensors'\\]"),
+        (lambda m: m["files"].pop("config.json"), "must list the files"),
+        (lambda m: m["tensors"].update({"hidden/kernel": 3}), "small"),
+        (lambda m: m["tensors"].pop("hidden/kernel"), "the manifest states None"),
+    ],
+)
+def test_a_changed_manifest_is_refused(preset, change, message):
+    rewrite(preset, "metadata.json", change)
+    with pytest.raises(PresetError, match=message):
+        cvzoo.from_preset(preset)
+
+
+def test_json_with_nan_or_of_another_kind_is_refused(preset):
+    (preset / "metadata.json").write_text("[1, 2]")
+    with pytest.raises(PresetError, match="must have the keys"):
+        cvzoo.from_preset(preset)
+    (preset / "metadata.json").write_text('{"format": NaN}')
+    with pytest.raises(PresetError, match="not valid JSON: NaN is not allowed"):
+        cvzoo.from_preset(preset)
+
+
+def test_compile_settings_are_a_closed_list(preset):
+    for change in ({"loss": "os.system"}, {"metrics": ["exec"]}, {"learning_rate": -1}):
+        settings = {**COMPILE, **change}
+        rewrite(preset, "config.json", lambda data, s=settings: data.update(compile=s))
+        with pytest.raises(PresetError):
+            cvzoo.from_preset(preset)
+    with pytest.raises(PresetError, match="must have the keys"):
+        presets.compile_model(small_model(), {"loss": "binary_crossentropy"})
+
+
+def test_outputs_that_differ_from_the_stored_ones_are_found(preset):
+    def shift(manifest):
+        manifest["examples"]["outputs"][0][0] += 0.01
+
+    rewrite(preset, "metadata.json", shift)
+    cvzoo.from_preset(preset)
+    with pytest.raises(PresetError, match="stored examples differ by 0.01"):
+        cvzoo.from_preset(preset, verify=True)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
+    known = catalogue.preset_names()[0]
+    with pytest.raises(PresetError, match=f"Did you mean.*{known}"):
+        cvzoo.from_preset(known[:-1] + "z")
+    with pytest.raises(PresetError, match="No preset in folder.*metadata.json"):
+        cvzoo.from_preset(tmp_path)
+
+
+def test_a_folder_that_exists_is_kept_unless_overwrite(preset):
+    before = (preset / "metadata.json").read_bytes()
+    with pytest.raises(PresetError, match="overwrite=True"):
+        cvzoo.save_preset(small_model(), preset)
+    assert (preset / "metadata.json").read_bytes() == before
+    cvzoo.save_preset(small_model(), preset, overwrite=True)
+    assert (preset / "metadata.json").read_bytes() != before
+
+
+def test_a_failed_save_leaves_nothing_and_keeps_what_was_there(preset, monkeypatch):
+    before = (preset / "metadata.json").read_bytes()
+    siblings = sorted(preset.parent.iterdir())
+
+    def disk_full(folder, files):
+        (folder / "weights.safetensors").write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(presets, "_write_files", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        cvzoo.save_preset(small_model(), preset, overwrite=True)
+    with pytest.raises(OSError, match="No space left"):
+        cvzoo.save_preset(small_model(), preset.parent / "new")
+    assert sorted(preset.parent.iterdir()) == siblings
+    assert (preset / "metadata.json").read_bytes() == before
+
+
+def test_a_model_with_nan_is_not_saved(tmp_path):
+    model = small_model()
+    model.get_layer("hidden").bias_real.assign(np.full(12, np.nan))
+    with pytest.raises(ValueError, match="'hidden/bias' has values that are NaN"):
+        cvzoo.save_preset(model, tmp_path / "bad")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", catalogue.preset_names())
+def test_shipped_presets_give_their_stored_outputs(name):
+    model = cvzoo.from_preset(name, verify=True)
+    assert isinstance(model, keras.Model)
+    row = {row.name: row for row in cvzoo.list_presets()}[name]
+    manifest = catalogue.read_manifest(catalogue.SHIPPED / name)
+    baseline = cvzoo.create_model(**_arguments(name))
+    report = cvzoo.compression_report(model, baseline)
+    assert (row.parameters, row.bytes) == (report.nonzero, report.bytes)
+    np.testing.assert_allclose(manifest["counts"]["compression"], report.compression)
+
+
+def _arguments(name):
+    config = json.loads((catalogue.SHIPPED / name / "config.json").read_text())
+    return config["recipe"]["model"]

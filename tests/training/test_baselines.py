@@ -1,0 +1,108 @@
+"""Rows of the results table: what they are equal in, and honest sums."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+
+from training import baselines, config, results, train
+from training.baselines import Row
+
+NAME = "two_layer_dense_complex_vd_digits"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short run whose weights matter little, at a strength that prunes."""
+    folder = tmp_path_factory.mktemp("run")
+    recipe = train.quick(config.get(NAME))
+    recipe["stages"]["sparsify"]["sparsifiers"] = [
+        {"name": "MagnitudePruning", "sparsity": 0.6, "ramp": 0.5}
+    ]
+    train.run(recipe, folder, quiet=True)
+    return baselines.Run.open(folder)
+
+
+@pytest.mark.parametrize("kind", ["small_real", "small_complex", "low_rank"])
+def test_networks_of_equal_bytes_use_the_budget_and_keep_it(run, kind):
+    row = baselines.ROWS[kind](run)
+    assert 0.85 * run.budget() <= row.bytes <= run.budget()
+    assert 0 <= row.test <= 1
+
+
+def test_gradual_magnitude_has_as_many_weights(run):
+    row = baselines.gradual_magnitude(run)
+    ours = baselines.measured("ours", run.pruned(), run.data)
+    assert abs(row.numbers - ours.numbers) <= 0.05 * ours.numbers
+
+
+def test_twice_the_real_width_fits_the_budget(run):
+    divergence = copy.deepcopy(run.config)
+    divergence["stages"]["sparsify"]["sparsifiers"] = [
+        {"name": "VariationalDropout", "strength": 1.0}
+    ]
+    row = baselines.twice_real(dataclasses.replace(run, config=divergence))
+    assert 0.8 * run.budget() <= row.bytes <= run.budget()
+
+
+def test_fresh_weights_have_the_same_masks(run):
+    row = baselines.same_masks_fresh_weights(run)
+    ours = baselines.measured("ours", run.pruned(), run.data)
+    assert abs(row.numbers - ours.numbers) <= 0.02 * ours.numbers
+
+
+def test_quantized_networks_are_as_small_as_their_types(run):
+    plain = baselines.uncompressed(run)
+    half, eighth = baselines.float16(run), baselines.int8(run)
+    assert plain.numbers == half.numbers == eighth.numbers
+    assert 2 * plain.numbers < half.bytes < 2 * plain.numbers + 1024
+    assert plain.numbers < eighth.bytes < 1.5 * plain.numbers
+    assert abs(half.test - plain.test) < 0.01
+    assert abs(eighth.test - plain.test) < 0.03
+
+
+def test_the_linear_model_and_the_prior_are_what_they_say(run):
+    linear, prior = baselines.linear(run), baselines.constant_prior(run)
+    assert linear.numbers == 650
+    assert 0.9 < linear.test < 0.95
+    labels = run.data.examples["test"][1].numpy()
+    assert prior.test in [np.mean(labels == digit) for digit in range(10)]
+
+
+def row(name, test, size):
+    return Row(name, size // 4, size, test, test)
+
+
+def test_means_and_errors_over_folds_by_hand():
+    folds = [
+        [row("uncompressed", 0.9, 4000), row("ours", 0.8, 400)],
+        [row("uncompressed", 0.8, 4000), row("ours", 0.8, 600)],
+    ]
+    plain, ours = results.summarize(folds, ["ours"], n_test=100)
+    assert plain.test == pytest.approx(85)
+    assert plain.error == pytest.approx(5)
+    assert ours.bytes == 500
+    assert ours.difference == pytest.approx(-5)
+    assert ours.difference_error == pytest.approx(5)
+    (alone, _) = results.summarize(folds[:1], ["ours"], n_test=100)
+    assert alone.error == pytest.approx(3)
+    assert alone.difference_error is None
+
+
+def test_a_row_that_loses_to_a_baseline_is_bold():
+    folds = [
+        [
+            row("uncompressed", 0.95, 4000),
+            row("ours", 0.9, 400),
+            row("smaller and better", 0.91, 390),
+            row("smaller and worse", 0.89, 100),
+            row("larger and better", 0.94, 500),
+        ]
+    ]
+    lines = results.summarize(folds, ["ours"], n_test=100)
+    losing_to = results.dominating(lines, ["ours"])
+    assert losing_to == {"ours": ["smaller and better"]}
+    table = results.markdown_table(lines, losing_to)
+    assert "**ours**" in table
+    assert table.count("**") == 2 * len(results.HEADINGS)

@@ -1,0 +1,160 @@
+"""Stages: what is carried over, what is restored, and the whole run."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import cvzoo
+from training import config as configs
+from training import evaluate, train
+from training.callbacks import DivergenceError
+from training.data import digits
+
+NAME = "two_layer_dense_complex_vd_digits"
+
+
+@pytest.fixture(scope="module")
+def config():
+    config = train.quick(configs.get(NAME))
+    config["model"]["units"] = 16
+    return config
+
+
+@pytest.fixture(scope="module")
+def data(config):
+    return train.Data(config)
+
+
+@pytest.fixture(scope="module")
+def pretrained(config, data):
+    return train.pretrain(config, data, quiet=True)
+
+
+def test_each_epoch_shows_every_example_once_in_an_order_of_its_own(data):
+    images, labels = digits.arrays("train")
+    orders = []
+    for batch_images, batch_labels in data.training(2):
+        orders.append(np.asarray(batch_labels))
+        assert len(batch_images) <= 128
+    assert len(orders) == 2 * data.steps_per_epoch
+    first = np.concatenate(orders[: data.steps_per_epoch])
+    second = np.concatenate(orders[data.steps_per_epoch :])
+    np.testing.assert_array_equal(np.sort(first), np.sort(labels))
+    assert not np.array_equal(first, second)
+    again = np.concatenate([np.asarray(batch) for _, batch in data.training(1)])
+    np.testing.assert_array_equal(again, first)
+    assert len(images) == data.n_train
+
+
+def test_moments_and_steps_are_carried_over_by_name(config, pretrained):
+    old = pretrained.model.optimizer
+    sparse = cvzoo.sparsify(pretrained.model, cvzoo.ARD(0.1), n_train=9)
+    train.compile_for(sparse, config)
+    train.carry_moments(old, sparse.optimizer, sparse)
+    by_path = {v.path.rpartition("/")[2]: v for v in sparse.optimizer.variables}
+    carried = 0
+    for variable in old.variables:
+        name = variable.path.rpartition("/")[2]
+        np.testing.assert_array_equal(variable, by_path.pop(name))
+        carried += "momentum" in name or "velocity" in name
+    assert carried == 2 * len(pretrained.model.trainable_variables)
+    assert int(sparse.optimizer.iterations) > 0
+    assert sorted(by_path) == sorted(
+        f"{layer}_log_sigma2_{slot}"
+        for layer in ("hidden", "output")
+        for slot in ("momentum", "velocity")
+    )
+    assert all(np.all(np.asarray(value) == 0) for value in by_path.values())
+
+
+def test_the_learning_rate_falls_after_sixty_percent_of_a_stage():
+    callback = train.StepDecay(1e-3, 0.1, 0.6, epochs=10)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    callback.set_model(model)
+    rates = []
+    for epoch in range(10):
+        callback.on_epoch_begin(epoch)
+        rates.append(float(model.optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [1e-3] * 6 + [1e-4] * 4, rtol=1e-6)
+
+
+def test_sparsify_begins_where_pretraining_ended(config, data, pretrained):
+    sparse, _ = train.sparsify(config, pretrained, data, quiet=True)
+    steps = data.steps_per_epoch
+    assert int(sparse.optimizer.iterations) == 2 * steps
+
+
+def test_nan_stops_training_at_the_last_good_epoch(config, data):
+    class PoisonSecondEpoch(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.good = self.model.get_weights()
+                bias = self.model.get_layer("hidden").bias_real
+                bias.assign(np.full(bias.shape, np.nan))
+
+    arguments = dict(config["model"])
+    model = cvzoo.create_model(arguments.pop("name"), **arguments)
+    train.compile_for(model, config)
+    poison = PoisonSecondEpoch()
+    message = "stage 'pretrain', epoch 2, step 1.*weights after epoch 1"
+    with pytest.raises(DivergenceError, match=message):
+        model.fit(
+            data.training(3),
+            epochs=3,
+            steps_per_epoch=data.steps_per_epoch,
+            callbacks=[train.StopOnNaN("pretrain"), poison],
+            shuffle=False,
+            verbose=0,
+        )
+    for left, right in zip(model.get_weights(), poison.good, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_diverging_run_leaves_no_preset(tmp_path, capsys):
+    changes = ["--set", "optimizer.learning_rate=1e38", "--quicktest"]
+    assert train.main([NAME, "--workdir", str(tmp_path), *changes]) == 2
+    assert "The loss became" in capsys.readouterr().err
+    assert not (tmp_path / "preset").exists()
+    assert list(tmp_path.glob(".*")) == []
+
+
+IN_EVERY_RUN = (NAME, "two_layer_dense_real_unit_ard_magnitude_digits")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+        for name in configs.names()
+    ],
+)
+def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
+    assert train.main([name, "--workdir", str(tmp_path), "--quicktest"]) == 0
+    assert "Preset:" in capsys.readouterr().out
+    assert evaluate.main([str(tmp_path / "preset"), "--split", "validation"]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    manifest = json.loads((tmp_path / "preset" / "metadata.json").read_text())
+    assert round(printed["accuracy"], 4) == manifest["scores"]["validation"]
+    for file in ("pretrain.csv", "sparsify.csv", "finetune.keras", "config.json"):
+        assert (tmp_path / file).is_file()
+
+
+def test_commands_name_what_is_unknown(tmp_path, capsys):
+    assert train.main(["two_layer", "--workdir", str(tmp_path)]) == 2
+    assert "No recipe is called 'two_layer'" in capsys.readouterr().err
+    assert evaluate.main(["nothing"]) == 2
+    assert "No preset is called 'nothing'" in capsys.readouterr().err
+
+
+def test_runs_repeat(config, data, pretrained):
+    first, second = (
+        train.compress(config, pretrained, data, quiet=True) for _ in range(2)
+    )
+    assert first.scores == second.scores
+    for left, right in zip(
+        first.model.get_weights(), second.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)
