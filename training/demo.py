@@ -22,7 +22,8 @@ from pathlib import Path
 import rich.console
 import rich.progress
 
-from training import config as configs
+# Modules that import TensorFlow are imported inside functions, once its native
+# messages go to a file.
 
 CONFIG = "two_layer_dense_complex_vd_digits"
 # Strengths of C-VD beside the recipe's own.
@@ -93,6 +94,8 @@ def baseline_jobs():
 
 def sparsifiers_of(recipe):
     """The sparsify stage's sparsifiers of a recipe."""
+    from training import config as configs
+
     return configs.get(recipe)["stages"]["sparsify"]["sparsifiers"]
 
 
@@ -227,9 +230,11 @@ def main(arguments=None):
     parser.add_argument("--quicktest", action="store_true", help="one epoch a stage")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
-    config = configs.get(CONFIG)
+    from training import config as configs
     from training import results, train
     from training.data import digits
+
+    config = configs.get(CONFIG)
 
     if options.quicktest:
         config = train.quick(config)
