@@ -5,6 +5,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 FORMAT = 1
@@ -180,8 +181,10 @@ def parse_json(data, name):
 
 
 def to_json(data):
-    """Readable JSON, the same bytes for the same data."""
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Readable JSON, lists of numbers on one line; the same bytes for the same data."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    numbers = re.compile(r"\[\s+(-?\d[^\[\]{}\"]*?)\s+\]")
+    return numbers.sub(lambda m: "[" + " ".join(m[1].split()) + "]", text) + "\n"
 
 
 def nearest_names(name, names):

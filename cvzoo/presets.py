@@ -93,7 +93,7 @@ def save_preset(
         baseline: The uncompressed model, for the counts.
         compile: Dictionary for `compile_model`, which `from_preset` uses.
         config: The recipe, as JSON data.
-        scores: For example `{"metric": "accuracy", "test": 0.93}`.
+        scores: For example `{"metric": "accuracy", "test": 0.93}`; numbers by split.
         data: Where training data came from: name, licence, split.
         classes: Names of the classes.
         examples: Example inputs, an array of a few; their outputs are stored too.
@@ -105,6 +105,8 @@ def save_preset(
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
+    if folder.exists() and not folder.is_dir():
+        raise PresetError(f"{folder} is a file; a preset is a folder.")
     if compile is not None:
         _check_compile(compile)
     model = sparsity.without_sparsifiers(model)
@@ -215,16 +217,24 @@ def _mask_of_zeros(layer):
 def _run_examples(model, examples):
     if examples is None:
         return {}
-    examples = np.asarray(examples, np.float32)
-    outputs = np.asarray(model.predict(examples, verbose=0))
-    return {"inputs": examples.tolist(), "outputs": outputs.tolist()}
+    outputs = model.predict(np.asarray(examples, np.float32), verbose=0)
+    return {"inputs": _flat(examples), "outputs": _flat(outputs)}
+
+
+def _flat(values):
+    values = np.asarray(values, np.float32)
+    return {"shape": list(values.shape), "values": values.ravel().tolist()}
+
+
+def _shaped(stored):
+    return np.asarray(stored["values"], np.float32).reshape(stored["shape"])
 
 
 def _verify(model, examples, folder):
     if not examples:
         raise PresetError(f"Preset {folder} stores no examples to verify.")
-    outputs = model.predict(np.asarray(examples["inputs"], np.float32), verbose=0)
-    error = np.max(np.abs(outputs - np.asarray(examples["outputs"], np.float32)))
+    outputs = model.predict(_shaped(examples["inputs"]), verbose=0)
+    error = np.max(np.abs(outputs - _shaped(examples["outputs"])))
     if not error <= EXAMPLE_TOLERANCE:
         raise PresetError(
             f"Preset {folder}: outputs on the stored examples differ by {error:.2g}; "
@@ -238,7 +248,9 @@ def _write_files(folder, files):
 
 
 def _card(manifest):
-    counts, scores, data = manifest["counts"], manifest["scores"], manifest["data"]
+    counts, data = manifest["counts"], manifest["data"]
+    scores = dict(manifest["scores"])
+    metric = scores.pop("metric", "score")
     lines = [
         "---",
         "library_name: cvzoo",
@@ -251,7 +263,7 @@ def _card(manifest):
         f"- Parameters: {counts['nonzero']:,} numbers that are not zero, of "
         f"{counts['baseline_parameters']:,} before compression "
         f"(×{counts['compression']:.1f}).",
-        *[f"- {key}: {value}" for key, value in scores.items()],
+        *[f"- {metric}, {key}: {value}" for key, value in scores.items()],
         *[f"- Data, {key}: {value}" for key, value in data.items()],
         "",
         "```python",

@@ -38,7 +38,7 @@ class BayesianModel(keras.Model):
     ):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
-        kl = sum(penalties, kops.zeros(()))
+        kl = sum((one for one in penalties if one is not None), kops.zeros(()))
         self.nll_tracker.update_state(loss - kl)
         self.kl_tracker.update_state(kl)
         return loss

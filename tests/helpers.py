@@ -64,15 +64,22 @@ def check_layer(make, inputs, folder):
     for left, right in zip(arrays(model(inputs)), arrays(loaded(inputs)), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
 
+    training = {"training": True} if layer.trainable_variables else {}
     for policy in ("mixed_bfloat16", "mixed_float16"):
         keras.config.set_dtype_policy(policy)
         try:
-            half = make()(keras.tree.map_structure(tf.constant, inputs))
+            layer = make()
         finally:
             keras.config.set_dtype_policy("float32")
-        for leaf in keras.tree.flatten(half):
+        with tf.GradientTape() as tape:
+            half = layer(keras.tree.map_structure(tf.constant, inputs), **training)
+            leaves = keras.tree.flatten(half)
+            loss = sum(tf.reduce_sum(tf.cast(leaf, "float32")) for leaf in leaves)
+        values = [variable.value for variable in layer.trainable_variables]
+        for leaf in leaves:
             assert leaf.dtype == keras.DTypePolicy(policy).compute_dtype
-            assert np.isfinite(np.asarray(leaf, np.float32)).all()
+        for value in (*leaves, *tape.gradient(loss, values)):
+            assert np.isfinite(np.asarray(value, np.float32)).all()
 
 
 def check_model(model, folder):

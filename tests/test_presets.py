@@ -204,7 +204,7 @@ def test_compile_settings_are_a_closed_list(preset):
 
 def test_outputs_that_differ_from_the_stored_ones_are_found(preset):
     def shift(manifest):
-        manifest["examples"]["outputs"][0][0] += 0.01
+        manifest["examples"]["outputs"]["values"][0] += 0.01
 
     rewrite(preset, "metadata.json", shift)
     cvzoo.from_preset(preset)

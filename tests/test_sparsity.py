@@ -144,6 +144,15 @@ def test_a_function_chooses_layers():
     assert [layer.name for layer in sparsity.sparse_layers(sparse)] == ["hidden"]
 
 
+def test_layers_may_hold_different_sparsifiers():
+    chosen = {"hidden": SPARSIFIERS[0], "output": SPARSIFIERS[3]}
+    sparse = cvzoo.sparsify(small_model(), lambda one: chosen[one.name], n_train=32)
+    logs = compiled(sparse).fit(*data(sparse), verbose=0).history
+    np.testing.assert_allclose(logs["loss"], np.add(logs["nll"], logs["kl"]), rtol=1e-5)
+    masks = [layer.mask for layer in sparsity.sparse_layers(cvzoo.prune(sparse))]
+    assert len(masks) == 2
+
+
 def test_layers_left_alone_are_named():
     x = keras.Input((6, 2))
     y = keras.layers.LSTM(4, name="memory")(x)

@@ -23,6 +23,7 @@ class Sparsifiable:
 
     log_sigma2 = None
     mask = None
+    penalty = None
 
     def build_sparsifier(self):
         self.kernel_shape = tuple(self.kernel_parts[0].shape)
@@ -48,10 +49,9 @@ class Sparsifiable:
         """
         if not training or self.sparsifier is None:
             return outputs
-        penalty = self.sparsifier.penalty(self)
-        if penalty is not None:
-            self.penalty = penalty
-            self.add_loss(penalty)
+        self.penalty = self.sparsifier.penalty(self)
+        if self.penalty is not None:
+            self.add_loss(self.penalty)
         if not self.sparsifier.is_random:
             return outputs
         sigma2 = kops.exp(kops.convert_to_tensor(self.log_sigma2))

@@ -29,10 +29,9 @@ def replica_normal(shape, seed_generator, dtype):
 
 
 def add_real_noise(mean, variance, seed_generator):
-    """`mean + ε √variance`, ε ~ N(0, 1). The root is kept above 1e-4."""
-    deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE))
-    noise = replica_normal(ops.shape(mean), seed_generator, mean.dtype)
-    return mean + noise * deviation
+    """`mean + ε √variance`, ε ~ N(0, 1)."""
+    noise = replica_normal(ops.shape(mean), seed_generator, "float32")
+    return mean + ops.cast(noise * _deviation(variance), mean.dtype)
 
 
 def add_complex_noise(mean, variance, seed_generator):
@@ -43,7 +42,11 @@ def add_complex_noise(mean, variance, seed_generator):
         variance: Real tensor, `E|z - mean|²`, of the shape of one part.
     """
     real, imag = mean
-    deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE) / 2)
-    shape = ops.shape(real)
-    noise = replica_normal((2, *shape), seed_generator, real.dtype)
-    return real + noise[0] * deviation, imag + noise[1] * deviation
+    noise = replica_normal((2, *ops.shape(real)), seed_generator, "float32")
+    noise = ops.cast(noise * _deviation(variance / 2), real.dtype)
+    return real + noise[0], imag + noise[1]
+
+
+def _deviation(variance):
+    # In float32: half precision holds neither the bound nor its root's gradient.
+    return ops.sqrt(ops.maximum(ops.cast(variance, "float32"), SMALLEST_VARIANCE))
