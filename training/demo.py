@@ -84,12 +84,10 @@ def baseline_jobs():
         f"2R, {method}, equal bytes",
         sparsifiers_of(METHODS[method]),
     )
-    names = (
-        *("gradual_magnitude", "same_masks_fresh_weights", "small_real"),
-        *("small_complex", "twice_real", "low_rank", "float16", "int8", "linear"),
-        "constant_prior",
-    )
-    return [("uncompressed",), *((name,) for name in names), twice]
+    before = ("gradual_magnitude", "same_masks_fresh_weights", "small_real")
+    before += ("small_complex", "twice_real")
+    after = ("low_rank", "float16", "int8", "linear", "constant_prior")
+    return [*((name,) for name in before), twice, *((name,) for name in after)]
 
 
 def sparsifiers_of(recipe):
@@ -133,7 +131,7 @@ def train_folds(config, folds, out):
 
 def compare(config, workdirs):
     """All rows of all folds: list over folds of lists of rows."""
-    jobs = our_jobs(config) + baseline_jobs()
+    jobs = [("uncompressed",), *our_jobs(config), *baseline_jobs()]
     with _pool() as pool:
         waiting = [
             pool.submit(make_row, workdir, *job) for workdir in workdirs for job in jobs

@@ -15,7 +15,7 @@ def test_the_demo_runs_from_data_to_serving(tmp_path, capsys, monkeypatch):
     # The rows have tests of their own; a few are enough here.
     monkeypatch.setattr(demo, "STRENGTHS", (0.1,))
     monkeypatch.setattr(demo, "METHODS", {})
-    rows = [("uncompressed",), ("linear",), ("constant_prior",), ("small_real",)]
+    rows = [("linear",), ("constant_prior",), ("small_real",)]
     monkeypatch.setattr(demo, "baseline_jobs", lambda: rows)
     assert demo.main(["--quicktest", "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
