@@ -16,6 +16,7 @@ from cvzoo.layers.linear import SparsifiableDense
 FORMAT = 1
 LARGEST_AXIS = 2**24
 LARGEST_TENSOR = 2**30
+LARGEST_NUMBER = 1e30
 MOST_LAYERS = 10_000
 
 # fmt: off
@@ -48,8 +49,8 @@ def _is_size(value):
 
 
 def _is_number(value):
-    is_real = isinstance(value, (int, float)) and not _is_boolean(value)
-    return is_real and math.isfinite(value)
+    is_real = isinstance(value, int | float) and not _is_boolean(value)
+    return is_real and abs(value) < LARGEST_NUMBER
 
 
 def _is_number_or_none(value):
@@ -108,6 +109,12 @@ _LAYERS = {
 }
 _BY_NAME = {layer_class.__name__: layer_class for layer_class in _LAYERS}
 
+# Layers without weights, in which nothing is nested.
+_IN_PER_PART = (
+    *("Activation", "Add", "Concatenate", "ELU", "Flatten", "LeakyReLU", "ReLU"),
+    *("Rescaling", "Reshape"),
+)
+
 # What only matters in training, or has one value in every preset.
 _LEFT_OUT = set(
     [
@@ -134,7 +141,11 @@ _INPUT_DTYPES = ("float32", "complex64", "int32", "uint8")
 
 
 def describe(model):
-    """JSON data from which `build` makes the same architecture."""
+    """JSON data from which `build` makes the same architecture.
+
+    A preset computes in float32 whatever the policy of `model`, and all its layers are
+    trainable.
+    """
     graph.check_pairs(model)
     plan = graph.read(model)
     described = {
@@ -308,6 +319,8 @@ def _checked(data):
 
 def _check_input(description):
     _check_keys("input", description, ["name", "shape", "dtype"])
+    if not isinstance(description["name"], str):
+        raise ArchitectureError(f"Not a name of an input: {description['name']!r}")
     sizes = _list_of(lambda size: size is None or _is_size(size), most=8)
     if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
         raise ArchitectureError(f"Not an input: {description!r}")
@@ -335,7 +348,13 @@ def _check_layer(name, description):
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         _check_keys(f"layer '{name}'", arguments, ["layer"])
-        _check_layer(name, arguments["layer"])
+        inner = arguments["layer"]
+        if not isinstance(inner, dict) or inner.get("class") not in _IN_PER_PART:
+            raise ArchitectureError(
+                f"Layer '{name}' (PerPart) has layer={inner!r}. It may hold: "
+                f"{', '.join(_IN_PER_PART)}."
+            )
+        _check_layer(name, inner)
         return
     _check_keys(f"layer '{name}'", arguments, list(_LAYERS[layer_class]))
     for key, value in arguments.items():
@@ -363,7 +382,7 @@ def _make_layer(name, description):
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
-    return layer_class(**arguments, name=name)
+    return layer_class(**arguments, name=name, dtype="float32")
 
 
 def _tensors(structure):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from pathlib import Path
 
 FORMAT = 1
@@ -17,6 +18,7 @@ WEIGHTS = "weights.safetensors"
 CARD = "README.md"
 FILES = (ARCHITECTURE, CONFIG, WEIGHTS, CARD)
 LARGEST_FILE = 2**32
+LARGEST_TEXT = 2**24
 
 _KEYS = {
     "format": int,
@@ -156,14 +158,17 @@ def describe_bytes(data):
 
 
 def read_limited(path):
-    """The bytes of a file, unless it is missing or absurdly large."""
+    """The bytes of a file, unless it is missing, no plain file, or absurdly large."""
+    limit = LARGEST_FILE if path.name == WEIGHTS else LARGEST_TEXT
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
             raise PresetError(
-                f"{path} has {size} bytes; at most {LARGEST_FILE} are read."
+                f"{path} must be a plain file of at most {limit} bytes. Found "
+                f"{stat.filemode(status.st_mode)}, {status.st_size} bytes."
             )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(limit)
     except OSError as error:
         raise PresetError(f"Preset file {path} cannot be read: {error}") from error
 
@@ -182,9 +187,18 @@ def parse_json(data, name):
 
 def to_json(data):
     """Readable JSON, lists of numbers on one line; the same bytes for the same data."""
-    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain
+    )
     numbers = re.compile(r"\[\s+(-?\d[^\[\]{}\"]*?)\s+\]")
     return numbers.sub(lambda m: "[" + " ".join(m[1].split()) + "]", text) + "\n"
+
+
+def _plain(value):
+    """numpy's numbers and arrays as Python's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{value!r} cannot be kept as JSON")
 
 
 def nearest_names(name, names):

@@ -55,6 +55,7 @@ def export(model, path, format="tf_saved_model", tolerance=TOLERANCE):
     if path.exists():
         raise ValueError(f"{path} exists. Give another folder, or remove it first.")
     plain = sparsity.without_sparsifiers(graph.functional(model))
+    _check_names(plain)
 
     def write(aside):
         _write_saved_model(plain, aside)
@@ -97,6 +98,18 @@ def run_saved_model(folder, batches):
                 number, _, name = key.partition("/")
                 outputs[int(number)][name] = stored[key]
         return outputs
+
+
+def _check_names(model):
+    names = [tensor.name for tensor in model.inputs]
+    if len(set(model.output_names)) < len(model.output_names) or not all(
+        name.isidentifier() for name in names
+    ):
+        raise ExportError(
+            "Inputs and outputs are served under their names: input names must be "
+            "identifiers, and each output needs a layer of its own. Received inputs "
+            f"{names}, outputs {model.output_names}."
+        )
 
 
 def _write_saved_model(model, folder):
@@ -151,6 +164,8 @@ def _largest_error(model, folder, tolerance):
 
 def _random_input(generator, tensor, batch):
     shape = (batch, *(size or 7 for size in tensor.shape[1:]))
+    if "int" in tensor.dtype:
+        return generator.integers(0, 100, size=shape).astype(tensor.dtype)
     values = generator.uniform(size=shape)
     if "complex" in tensor.dtype:
         values = values + 1j * generator.uniform(size=shape)

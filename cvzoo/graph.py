@@ -131,10 +131,20 @@ def check_pairs(model):
     """
     graph = read(model)
     for call in graph.calls:
-        if _is_ours(graph.layers[call.layer]):
+        layer = graph.layers[call.layer]
+        if isinstance(layer, keras.Model):
+            check_pairs(layer)
+        if _is_ours(layer):
             continue
         fed = tensors(call.inputs)
         for tensor in fed:
+            source = graph.layers[tensor.layer]
+            if source.name in graph.inputs and str(source.dtype).startswith("complex"):
+                raise ValueError(
+                    f"Stock layer '{call.layer}' ({type(layer).__name__}) receives the "
+                    f"complex input '{tensor.layer}'; stock layers drop imaginary "
+                    "parts or fail. Put `cvzoo.layers.ToComplex()` between them."
+                )
             other = tensor._replace(index=1)
             if (
                 tensor.index == 0

@@ -13,6 +13,7 @@ stands in the file's metadata. Equal tensors give equal bytes.
 """
 
 import json
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 FORMAT = 1
+LARGEST = 2**31
 CODECS = ("dense", "gaps", "bitmask")
 _PLACES = "#places"
 
@@ -77,6 +79,26 @@ def unpack(data, expected):
     """
     try:
         arrays = safetensors.numpy.load(data)
+    except SafetensorError as error:
+        raise PackingError(f"Not a packed weights file: {error}") from error
+    layout = check_layout(data, expected)
+    stored = set(layout) | {
+        name + _PLACES for name, (codec, _) in layout.items() if codec != "dense"
+    }
+    check_names(stored, arrays, "weights file")
+    return {
+        name: _decode(name, spec, layout[name][0], arrays)
+        for name, spec in expected.items()
+    }
+
+
+def check_layout(data, expected):
+    """Raises unless the header of a file states the expected names and shapes.
+
+    Returns:
+        Name → `(codec, shape)`.
+    """
+    try:
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]["cvzoo"]
         metadata = json.loads(metadata)
@@ -85,21 +107,28 @@ def unpack(data, expected):
             name: (entry["codec"], tuple(entry["shape"]))
             for name, entry in metadata["tensors"].items()
         }
-    except (SafetensorError, LookupError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise PackingError(f"Not a packed weights file: {error!r}") from error
     if form != FORMAT:
         raise PackingError(
             f"The weights file has format {form!r}; this version reads {FORMAT}."
         )
     check_names(expected, layout, "weights file")
-    stored = set(layout) | {
-        name + _PLACES for name, (codec, _) in layout.items() if codec != "dense"
-    }
-    check_names(stored, arrays, "weights file")
-    return {
-        name: _decode(name, spec, *layout[name], arrays)
-        for name, spec in expected.items()
-    }
+    for name, spec in expected.items():
+        if layout[name][1] != tuple(spec.shape):
+            raise PackingError(
+                f"Tensor '{name}' of the weights file: expected shape "
+                f"{tuple(spec.shape)}, found {layout[name][1]}"
+            )
+    if sum(spec.parts * math.prod(spec.shape) for spec in expected.values()) > LARGEST:
+        raise PackingError(f"The weights are more than {LARGEST} numbers.")
+    return layout
 
 
 def check_names(expected, found, where):
@@ -165,16 +194,14 @@ def _decode_gaps(data):
     return np.cumsum(gaps + 1) - 1
 
 
-def _decode(name, spec, codec, shape, arrays):
+def _decode(name, spec, codec, arrays):
     try:
-        return _decode_checked(name, spec, codec, shape, arrays)
+        return _decode_checked(name, spec, codec, arrays)
     except PackingError as error:
         raise PackingError(f"Tensor '{name}' of the weights file: {error}") from None
 
 
-def _decode_checked(name, spec, codec, shape, arrays):
-    if shape != tuple(spec.shape):
-        raise PackingError(f"expected shape {tuple(spec.shape)}, found {shape}")
+def _decode_checked(name, spec, codec, arrays):
     if codec not in CODECS:
         raise PackingError(f"expected a codec of {CODECS}, found {codec!r}")
     values = arrays[name]

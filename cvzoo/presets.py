@@ -20,6 +20,11 @@ LOSSES = {
 METRICS = ("accuracy",)
 _COMPILE_KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
 
+_WHAT_A_BAD_FILE_RAISES = (
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
+    *(AttributeError, MemoryError),
+)
+
 # Outputs of stored examples on another machine differ by rounding only.
 EXAMPLE_TOLERANCE = 1e-4
 
@@ -46,25 +51,30 @@ def from_preset(name, compile=True, masked=True, verify=False):
     manifest = catalogue.read_manifest(folder)
     files = catalogue.read_files(folder, manifest)
     try:
-        shapes = {
-            tensor: tuple(entry["shape"])
+        stated = {
+            tensor: packing.Spec(tuple(entry["shape"]), entry["parts"])
             for tensor, entry in manifest["tensors"].items()
         }
+        # Before anything is made: what the manifest states is what the file holds.
+        packing.check_layout(files[catalogue.WEIGHTS], stated)
+        shapes = {tensor: spec.shape for tensor, spec in stated.items()}
         graph = catalogue.parse_json(files[catalogue.ARCHITECTURE], "architecture.json")
         model = architecture.build(graph, shapes)
-        tensors = packing.unpack(files[catalogue.WEIGHTS], weights.specs(model))
-    except PresetError:
-        raise
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        packing.check_names(weights.specs(model), stated, "manifest")
+        if weights.specs(model) != stated:
+            raise PresetError(
+                f"the manifest states {stated}; the layers have {weights.specs(model)}."
+            )
+        weights.assign(model, packing.unpack(files[catalogue.WEIGHTS], stated))
+        if verify:
+            _verify(model, manifest["examples"])
+        if masked:
+            model = sparsity.with_masks(model, _mask_of_zeros)
+        settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
+        if compile and settings["compile"] is not None:
+            compile_model(model, settings["compile"])
+    except _WHAT_A_BAD_FILE_RAISES as error:
         raise PresetError(f"Preset {folder}: {error}") from error
-    weights.assign(model, tensors)
-    if verify:
-        _verify(model, manifest["examples"], folder)
-    if masked:
-        model = sparsity.with_masks(model, _mask_of_zeros)
-    settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
-    if compile and settings.get("compile"):
-        compile_model(model, settings["compile"])
     return model
 
 
@@ -96,8 +106,9 @@ def save_preset(
         scores: For example `{"metric": "accuracy", "test": 0.93}`; numbers by split.
         data: Where training data came from: name, licence, split.
         classes: Names of the classes.
-        examples: Example inputs, an array of a few; their outputs are stored too.
-        overwrite: Whether a folder that exists is replaced.
+        examples: A few example inputs, one real array; their outputs are stored too.
+        overwrite: Whether a preset that exists is replaced. A folder with anything
+            else in it never is.
 
     Returns:
         The folder, as a `Path`.
@@ -105,8 +116,7 @@ def save_preset(
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
-    if folder.exists() and not folder.is_dir():
-        raise PresetError(f"{folder} is a file; a preset is a folder.")
+    _check_replaceable(folder)
     if compile is not None:
         _check_compile(compile)
     model = sparsity.without_sparsifiers(model)
@@ -146,6 +156,20 @@ def save_preset(
     files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
     write_folder(folder, lambda aside: _write_files(aside, files))
     return folder
+
+
+def _check_replaceable(folder):
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise PresetError(f"{folder} is a file; a preset is a folder.")
+    others = {path.name for path in folder.iterdir()}
+    others -= {*catalogue.FILES, catalogue.MANIFEST}
+    if others:
+        raise PresetError(
+            f"{folder} is not replaced: it holds what is no part of a preset: "
+            f"{sorted(others)[:5]}. Give another folder."
+        )
 
 
 def write_folder(folder, write):
@@ -195,16 +219,21 @@ def _check_compile(settings):
             f"Compile settings must have the keys {sorted(_COMPILE_KEYS)}. "
             f"Received: {settings!r}"
         )
-    if settings["loss"] not in LOSSES or not set(settings["metrics"]) <= set(METRICS):
+    metrics = settings["metrics"]
+    if settings["loss"] not in tuple(LOSSES) or not (
+        isinstance(metrics, list) and all(metric in METRICS for metric in metrics)
+    ):
         raise PresetError(
             f"Known losses: {sorted(LOSSES)}; known metrics: {sorted(METRICS)}. "
-            f"Received: {settings['loss']!r}, {settings['metrics']!r}"
+            f"Received: {settings['loss']!r}, {metrics!r}"
         )
+    if not isinstance(settings["from_logits"], bool):
+        raise PresetError("`from_logits` must be true or false.")
     for key in ("learning_rate", "global_clipnorm"):
         value = settings[key]
-        if not (isinstance(value, (int, float)) and value > 0) and not (
-            value is None and key == "global_clipnorm"
-        ):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_unset = value is None and key == "global_clipnorm"
+        if not is_unset and not (is_number and 0 < value < float("inf")):
             raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
 
 
@@ -217,6 +246,10 @@ def _mask_of_zeros(layer):
 def _run_examples(model, examples):
     if examples is None:
         return {}
+    if len(model.inputs) > 1 or np.iscomplexobj(examples):
+        raise PresetError(
+            "Examples are kept of models with one real input. Pass `examples=None`."
+        )
     outputs = model.predict(np.asarray(examples, np.float32), verbose=0)
     return {"inputs": _flat(examples), "outputs": _flat(outputs)}
 
@@ -230,15 +263,15 @@ def _shaped(stored):
     return np.asarray(stored["values"], np.float32).reshape(stored["shape"])
 
 
-def _verify(model, examples, folder):
+def _verify(model, examples):
     if not examples:
-        raise PresetError(f"Preset {folder} stores no examples to verify.")
+        raise PresetError("it stores no examples to verify.")
     outputs = model.predict(_shaped(examples["inputs"]), verbose=0)
     error = np.max(np.abs(outputs - _shaped(examples["outputs"])))
     if not error <= EXAMPLE_TOLERANCE:
         raise PresetError(
-            f"Preset {folder}: outputs on the stored examples differ by {error:.2g}; "
-            f"at most {EXAMPLE_TOLERANCE} was expected."
+            f"outputs on the stored examples differ by {error:.2g}; at most "
+            f"{EXAMPLE_TOLERANCE} was expected."
         )
 
 

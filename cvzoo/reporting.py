@@ -38,7 +38,7 @@ class CompressionReport:
 
     @property
     def compression(self):
-        return self.baseline_parameters / self.nonzero
+        return self.baseline_parameters / max(1, self.nonzero)
 
     def __str__(self):
         rows = [*self.layers, Row("all", self.parameters, self.nonzero, self.bytes)]

@@ -38,7 +38,7 @@ def shrink(model):
     Returns:
         A `keras.Model`, not compiled.
     """
-    plan = graph.read(model)
+    plan = graph.read(sparsity.without_sparsifiers(model))
     values = {
         name: _Linear(*sparsity.linear_values(layer))
         for name, layer in plan.layers.items()
@@ -165,11 +165,5 @@ def _rebuilt(layer, value):
     config = layer.get_config()
     if value is None:
         return layer.__class__.from_config(config)
-    config.pop("sparsifier", None)
     config.update(units=value.kernel[0].shape[1], use_bias=bool(value.bias))
-    plain = (
-        type(layer)
-        if layer.__class__.__name__ == "ComplexDense"
-        else keras.layers.Dense
-    )
-    return plain.from_config(config)
+    return layer.__class__.from_config(config)

@@ -61,21 +61,36 @@ def sparsify(model, sparsifier, n_train=None):
         A `keras.Model`; one that also reports `nll` and `kl` where the sparsifier is
         Bayesian.
     """
-    if not isinstance(sparsifier, Sparsifier) and not callable(sparsifier):
+    is_class = isinstance(sparsifier, type)
+    if not isinstance(sparsifier, Sparsifier) and (
+        is_class or not callable(sparsifier)
+    ):
         raise ValueError(
             "`sparsifier` must be a sparsifier such as `VariationalDropout(0.2)`, or a "
             f"function from a layer to one. Received: {sparsifier!r}"
         )
     model = graph.functional(model)
+    if sparse_layers(model):
+        raise ValueError(
+            f"Layers of model '{model.name}' hold sparsifiers already, which would be "
+            "lost. Take `cvzoo.shrink(cvzoo.prune(model))` or, for a preset, "
+            "`from_preset(name, masked=False)`."
+        )
     linear = linear_layers(model)
     shapes = [tuple(kernel_variables(layer)[0].shape) for layer in linear]
     if isinstance(sparsifier, Sparsifier):
         chosen = sparsifier.for_layers(shapes, n_train)
     else:
         chosen = [
-            one and one.for_layers([shape], n_train)[0]
+            one.for_layers([shape], n_train)[0] if isinstance(one, Sparsifier) else one
             for one, shape in zip(map(sparsifier, linear), shapes, strict=True)
         ]
+    wrong = [one for one in chosen if not isinstance(one, Sparsifier | None)]
+    if wrong:
+        raise ValueError(
+            "`sparsifier` must give a sparsifier or None for each layer. It gave: "
+            f"{wrong[0]!r}"
+        )
     by_layer = {id(layer): one for layer, one in zip(linear, chosen, strict=True)}
 
     graph.check_pairs(model)
@@ -101,6 +116,8 @@ def prune(model, threshold=THRESHOLD):
         A `keras.Model`, not compiled, whose layers hold a `FixedMask`, so that
         training goes on without the pruned weights.
     """
+    if threshold != threshold:
+        raise ValueError("`threshold` must be a number. Received NaN.")
     sources = sparse_layers(model)
     if not sources:
         raise ValueError(

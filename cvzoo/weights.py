@@ -1,5 +1,6 @@
 """The stored weights of a model by name, a complex weight being one pair."""
 
+import keras
 from keras import ops as kops
 
 from cvzoo import packing, sparsity
@@ -13,16 +14,15 @@ def named_tensors(model):
     layer's variables.
     """
     tensors = {}
-    for layer in model.layers:
+    for name, layer in _named_layers(model):
         if sparsity.is_linear(layer):
             kernel, bias = sparsity.linear_values(layer)
-            tensors[f"{layer.name}/kernel"] = _joined(kernel)
+            tensors[f"{name}/kernel"] = _joined(kernel)
             if bias:
-                tensors[f"{layer.name}/bias"] = _joined(bias)
+                tensors[f"{name}/bias"] = _joined(bias)
         else:
-            for variable in layer.weights:
-                name = f"{layer.name}/{variable.name}"
-                tensors[name] = kops.convert_to_numpy(variable)
+            for key, variable in _named_variables(name, layer):
+                tensors[key] = kops.convert_to_numpy(variable)
     return tensors
 
 
@@ -37,16 +37,34 @@ def specs(model):
 def assign(model, tensors):
     """Sets the weights of a model from `named_tensors` of one of equal architecture."""
     packing.check_names(named_tensors(model), tensors, "weights")
-    for layer in model.layers:
+    for name, layer in _named_layers(model):
         if sparsity.is_linear(layer):
-            kernel = _parts(tensors[f"{layer.name}/kernel"])
+            kernel = _parts(tensors[f"{name}/kernel"])
             _assign(sparsity.kernel_variables(layer), kernel)
             if layer.use_bias:
-                bias = _parts(tensors[f"{layer.name}/bias"])
+                bias = _parts(tensors[f"{name}/bias"])
                 _assign(sparsity.bias_variables(layer), bias)
         else:
-            for variable in layer.weights:
-                variable.assign(tensors[f"{layer.name}/{variable.name}"])
+            for key, variable in _named_variables(name, layer):
+                variable.assign(tensors[key])
+
+
+def _named_layers(model, prefix=""):
+    """Path of each layer → layer, those of nested models included."""
+    for layer in model.layers:
+        name = prefix + layer.name
+        if isinstance(layer, keras.Model):
+            yield from _named_layers(layer, f"{name}/")
+        else:
+            yield name, layer
+
+
+def _named_variables(name, layer):
+    """Variables of a layer, those of its sublayers included, by names that differ."""
+    names = [variable.name for variable in layer.weights]
+    for position, variable in enumerate(layer.weights):
+        suffix = f":{position}" if names.count(variable.name) > 1 else ""
+        yield f"{name}/{variable.name}{suffix}", variable
 
 
 def _assign(variables, values):

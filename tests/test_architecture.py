@@ -100,6 +100,16 @@ CHANGES = {
     "unknown class": change(["layers", "relu", "layer", "class"], "Lambda"),
     "module path": change(["layers", "hidden", "class"], "os.system"),
     "class of another type": change(["layers", "hidden", "class"], ["Dense"]),
+    "weights in PerPart": change(
+        ["layers", "relu", "layer"],
+        {"class": "Dense", "units": 2**20, "activation": "linear", "use_bias": True},
+    ),
+    "nested PerPart": change(
+        ["layers", "relu", "layer"],
+        {"class": "PerPart", "layer": {"class": "Flatten"}},
+    ),
+    "huge number": change(["layers", "relu", "layer", "negative_slope"], 10**400),
+    "name of another type": change(["inputs", 0, "name"], ["signal"]),
     "unknown argument": change(["layers", "hidden", "kernel_initializer"], "zeros"),
     "other units than stated": change(["layers", "hidden", "units"], 13),
     "huge units": change(["layers", "hidden", "units"], 10**12),

@@ -94,3 +94,14 @@ def test_a_folder_that_exists_or_an_unknown_format_is_refused(tmp_path):
         cvzoo.export(small_model(), tmp_path)
     with pytest.raises(ValueError, match="`format` must be one of"):
         cvzoo.export(small_model(), tmp_path / "served", format="onnx")
+
+
+def test_names_that_cannot_be_served_are_refused(tmp_path):
+    x = keras.Input((4,), name="x-1")
+    dense = keras.layers.Dense(2, name="d")
+    with pytest.raises(ExportError, match=r"\['x-1'\]"):
+        cvzoo.export(keras.Model(x, dense(x)), tmp_path / "served")
+    x = keras.Input((4,), name="x")
+    twice = keras.Model(x, [dense(x), dense(keras.layers.ReLU()(x))])
+    with pytest.raises(ExportError, match=r"outputs \['d', 'd'\]"):
+        cvzoo.export(twice, tmp_path / "served")

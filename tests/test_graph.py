@@ -75,3 +75,19 @@ def test_stock_layers_fed_with_one_part_are_fine():
     model = keras.Model(x, [keras.layers.Dense(2)(real), keras.layers.ReLU()(imag)])
     graph.check_pairs(model)
     assert len(model.outputs) == 2
+
+
+def test_pairs_are_checked_inside_nested_models():
+    x = keras.Input((6,))
+    z = cvzoo.layers.ToComplex("concatenated")(x)
+    inner = keras.Model(x, keras.layers.Add()(z))
+    outer = keras.Input((6,))
+    with pytest.raises(ValueError, match="both parts of the pair"):
+        graph.check_pairs(keras.Model(outer, inner(outer)))
+
+
+def test_a_complex_input_to_a_stock_layer_is_refused():
+    x = keras.Input((6,), dtype="complex64", name="signal")
+    model = keras.Model(x, keras.layers.Flatten()(x))
+    with pytest.raises(ValueError, match="complex input 'signal'.*ToComplex"):
+        graph.check_pairs(model)

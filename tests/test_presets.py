@@ -1,6 +1,7 @@
 """Presets: round trips, training on, and every kind of damage."""
 
 import json
+import os
 import re
 import shutil
 
@@ -174,7 +175,9 @@ def test_a_layer_outside_the_list_is_refused(preset):
         (lambda m: m.update(tensors=[]), "of the wrong type: \\['tensors'\\]"),
         (lambda m: m["files"].pop("config.json"), "must list the files"),
         (lambda m: m["tensors"].update({"hidden/kernel": 3}), "small"),
-        (lambda m: m["tensors"].pop("hidden/kernel"), "the manifest states None"),
+        (lambda m: m["tensors"].pop("hidden/kernel"), "names in the weights file"),
+        (lambda m: m["tensors"]["hidden/bias"].update(parts=1), "the layers have"),
+        (lambda m: m["tensors"]["hidden/bias"].update(shape=[9]), "expected shape"),
     ],
 )
 def test_a_changed_manifest_is_refused(preset, change, message):
@@ -193,7 +196,12 @@ def test_json_with_nan_or_of_another_kind_is_refused(preset):
 
 
 def test_compile_settings_are_a_closed_list(preset):
-    for change in ({"loss": "os.system"}, {"metrics": ["exec"]}, {"learning_rate": -1}):
+    changes = [
+        *({"loss": "os.system"}, {"loss": ["a"]}, {"metrics": ["exec"]}),
+        *({"metrics": 3}, {"metrics": [["a"]]}, {"from_logits": "yes"}),
+        *({"learning_rate": -1}, {"learning_rate": 10**400}, {"learning_rate": None}),
+    ]
+    for change in changes:
         settings = {**COMPILE, **change}
         rewrite(preset, "config.json", lambda data, s=settings: data.update(compile=s))
         with pytest.raises(PresetError):
@@ -210,6 +218,63 @@ def test_outputs_that_differ_from_the_stored_ones_are_found(preset):
     cvzoo.from_preset(preset)
     with pytest.raises(PresetError, match="stored examples differ by 0.01"):
         cvzoo.from_preset(preset, verify=True)
+
+
+@pytest.mark.parametrize("examples", [{"inputs": 3}, {"inputs": {}, "outputs": {}}])
+def test_examples_of_another_form_are_refused(preset, examples):
+    rewrite(preset, "metadata.json", lambda m: m.update(examples=examples))
+    with pytest.raises(PresetError):
+        cvzoo.from_preset(preset, verify=True)
+
+
+def test_a_config_of_another_form_is_refused(preset):
+    state = (preset / "config.json").read_text()
+    for text in ("[]", "3", '{"recipe": {}}'):
+        (preset / "config.json").write_text(text)
+        found = catalogue.describe_bytes(text.encode())
+        rewrite(
+            preset,
+            "metadata.json",
+            lambda m, found=found: m["files"].update({"config.json": found}),
+        )
+        with pytest.raises(PresetError):
+            cvzoo.from_preset(preset)
+    assert state
+
+
+def test_what_is_no_plain_file_is_not_read(preset):
+    (preset / "README.md").unlink()
+    os.mkfifo(preset / "README.md")
+    with pytest.raises(PresetError, match="must be a plain file"):
+        cvzoo.from_preset(preset)
+    (preset / "README.md").unlink()
+    (preset / "README.md").symlink_to("/dev/zero")
+    with pytest.raises(PresetError, match="must be a plain file"):
+        cvzoo.from_preset(preset)
+
+
+def test_a_folder_with_other_files_is_never_replaced(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(PresetError, match=r"not replaced.*\['thesis.txt'\]"):
+        cvzoo.save_preset(small_model(), folder, overwrite=True)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_examples_that_cannot_be_kept_are_refused(tmp_path):
+    with pytest.raises(PresetError, match="one real input"):
+        cvzoo.save_preset(small_model(), tmp_path / "a", examples=np.ones(2) * 1j)
+
+
+def test_scores_of_numpy_are_kept(tmp_path):
+    folder = cvzoo.save_preset(
+        small_model(),
+        tmp_path / "a",
+        scores={"test": np.float32(0.5)},
+        classes=range(3),
+    )
+    assert catalogue.read_manifest(folder)["scores"] == {"test": 0.5}
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):

@@ -1,5 +1,6 @@
 """Counts of `compression_report`, against counts by hand."""
 
+import keras
 import numpy as np
 
 import cvzoo
@@ -46,3 +47,27 @@ def test_bytes_are_those_of_the_weights_file(tmp_path):
     folder = cvzoo.save_preset(model, tmp_path / "preset")
     size = (folder / "weights.safetensors").stat().st_size
     assert cvzoo.compression_report(model).bytes == size
+
+
+def test_layers_of_nested_models_count_each():
+    def block(inputs, units):
+        x = keras.Input((inputs,))
+        return keras.Model(x, keras.layers.Dense(units, name="dense")(x))
+
+    x = keras.Input((6,))
+    y = keras.layers.Bidirectional(keras.layers.LSTM(3))(
+        keras.layers.Reshape((3, 2))(x)
+    )
+    model = keras.Model(x, block(8, 3)(block(6, 8)(y)))
+    report = cvzoo.compression_report(model)
+    assert report.parameters == model.count_params()
+    names = [row.name for row in report.layers]
+    assert len(set(names)) == len(names) == 3
+
+
+def test_a_network_of_zeros_has_a_report():
+    x = keras.Input((2,))
+    dense = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")
+    report = cvzoo.compression_report(keras.Model(x, dense(x)))
+    assert report.nonzero == 0
+    assert report.compression == 4

@@ -151,3 +151,14 @@ def test_the_result_has_plain_layers():
     assert kinds == {keras.layers.Dense}
     shrunk = cvzoo.shrink(masked(small_model(), 0.5, 0))
     assert sparsity.sparse_layers(shrunk) == []
+
+
+def test_layers_of_nested_models_become_plain_too():
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model = keras.Model(x, keras.layers.Dense(2)(inner(x)))
+    pruned = masked(model, 0.5, 0)
+    shrunk = cvzoo.shrink(pruned)
+    assert len(sparsity.sparse_layers(pruned)) == 2
+    assert sparsity.sparse_layers(shrunk) == []
+    assert_same_outputs(pruned, shrunk)

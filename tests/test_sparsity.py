@@ -184,3 +184,36 @@ def test_what_cannot_be_sparsified_is_refused():
         cvzoo.sparsify(real_model(), SPARSIFIERS[0])
     with pytest.raises(ValueError, match="holds a sparsifier"):
         cvzoo.prune(real_model())
+
+
+def test_a_layer_that_is_called_twice_has_one_divergence():
+    x = keras.Input((4,))
+    shared = keras.layers.Dense(4, name="shared")
+    model = keras.Model(x, shared(shared(x)))
+    sparse = cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
+    sparse.compile("sgd", "mse")
+    logs = sparse.fit(np.zeros((4, 4)), np.zeros((4, 4)), verbose=0).history
+    layer = cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32).get_layer("shared")
+    expected = float(layer.sparsifier.penalty(layer))
+    np.testing.assert_allclose(logs["kl"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(logs["loss"][0], logs["nll"][0] + expected, rtol=1e-5)
+
+
+def test_a_model_that_holds_sparsifiers_is_not_sparsified_again():
+    sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
+    for held in (sparse, cvzoo.prune(sparse)):
+        with pytest.raises(ValueError, match="hold sparsifiers already"):
+            cvzoo.sparsify(held, SPARSIFIERS[1], n_train=32)
+    cvzoo.sparsify(cvzoo.shrink(cvzoo.prune(sparse)), SPARSIFIERS[1], n_train=32)
+
+
+@pytest.mark.parametrize("wrong", [cvzoo.VariationalDropout, lambda layer: "vd"])
+def test_classes_and_functions_of_something_else_are_refused(wrong):
+    with pytest.raises(ValueError, match="`sparsifier` must"):
+        cvzoo.sparsify(real_model(), wrong, n_train=32)
+
+
+def test_a_threshold_of_nan_is_refused():
+    sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
+    with pytest.raises(ValueError, match="Received NaN"):
+        cvzoo.prune(sparse, threshold=float("nan"))

@@ -59,7 +59,7 @@ class Run:
 
     def pretrained(self):
         model = keras.models.load_model(self.workdir / "pretrain.keras")
-        return train.Trained(model, train.evaluate(model, self.data, "pretrain"), 0.0)
+        return train.Trained(model, train.evaluate(model, self.data, "pretrain"))
 
     def pruned(self):
         return keras.models.load_model(self.workdir / "finetune.keras")
@@ -161,22 +161,19 @@ def twice_real(run, name="2R, same sparsifier, equal bytes", sparsifiers=None):
     Args:
         run: The run whose bytes it gets.
         name: Name of the row.
-        sparsifiers: Those of the recipe unless given.
+        sparsifiers: Instead of the recipe's. The row then gets as many bytes as the
+            complex network has with them.
     """
     config = copy.deepcopy(run.config)
     config["model"].update(field="real", width=2 * config["model"]["width"])
     budget = run.budget()
     if sparsifiers is not None:
         config["stages"]["sparsify"]["sparsifiers"] = copy.deepcopy(sparsifiers)
+        budget = compressed(run, name, sparsifiers).bytes
     pretrained = train.pretrain(config, run.data, quiet=True)
-    for term in config["stages"]["sparsify"]["sparsifiers"]:
-        if term["name"] == "MagnitudePruning":
-            # Four bytes a value and one its place.
-            total = pretrained.model.count_params()
-            term["sparsity"] = 1 - budget / 5 / total
-    model, seconds = train.sparsify(config, pretrained, run.data, quiet=True)
+    model = _sparsified_to(budget, config, pretrained, run.data)
     pruned = _pruned_to(budget, model)
-    trained = train.finetune(config, pruned, pretrained, seconds, run.data, quiet=True)
+    trained = train.finetune(config, pruned, pretrained.scores, run.data, quiet=True)
     return measured(name, trained.model, run.data)
 
 
@@ -287,6 +284,24 @@ def _from_scratch(run, name, model):
     train.compile_for(model, config)
     train.fit(model, config, "pretrain", run.data, quiet=True)
     return measured(name, model, run.data)
+
+
+def _sparsified_to(budget, config, pretrained, data):
+    """Sparsified; a share of magnitude pruning is set so that it fits the budget."""
+    shares = [
+        term
+        for term in config["stages"]["sparsify"]["sparsifiers"]
+        if term["name"] == "MagnitudePruning"
+    ]
+    # A value takes four bytes and about one for its place; the second time the share
+    # is corrected by what the first gave.
+    density = budget / 5 / pretrained.model.count_params()
+    for _ in range(2 if shares else 1):
+        for term in shares:
+            term["sparsity"] = 1 - density
+        model = train.sparsify(config, pretrained, data, quiet=True)
+        density *= budget / packed_bytes(cvzoo.shrink(cvzoo.prune(model)))
+    return model
 
 
 def _pruned_to(budget, model):

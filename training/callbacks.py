@@ -19,18 +19,23 @@ class StopOnNaN(keras.callbacks.Callback):
         self.epoch = 0
 
     def on_train_begin(self, logs=None):
-        self.good = self.model.get_weights()
-        self.good_epoch = None
+        self.good, self.good_epoch = self.model.get_weights(), None
+        self.candidate = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        self.good, self.good_epoch = self.model.get_weights(), epoch
+        # The epoch's last update comes after its last loss: these weights are known
+        # to be good when the next epoch begins with a finite loss.
+        self.candidate = self.model.get_weights(), epoch
 
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
+            if self.candidate is not None:
+                self.good, self.good_epoch = self.candidate
+                self.candidate = None
             return
         self.model.set_weights(self.good)
         kept = (

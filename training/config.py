@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 
+import training.data
 import zoo_configs
 from cvzoo.catalogue import nearest_names
 
@@ -19,7 +20,7 @@ _SCHEMA = {
         "learning_rate": float,
         "drop_factor": float,
         "drop_at": float,
-        "global_clipnorm": float,
+        "global_clipnorm": (float, None),
     },
     "loss": str,
     "metrics": list,
@@ -71,7 +72,10 @@ def get(name, changes=()):
 def check(config):
     """Raises where a recipe has unknown or missing keys, or values of a wrong type."""
     _check_keys("recipe", config, _SCHEMA)
+    _check_values(config)
     for term in config["stages"]["sparsify"]["sparsifiers"]:
+        if not isinstance(term, dict):
+            raise ConfigError(f"A sparsifier is a dictionary with a name: {term!r}")
         known = _SPARSIFIER_KEYS.get(term.get("name"))
         if known is None:
             raise ConfigError(
@@ -84,6 +88,41 @@ def check(config):
                 f"Sparsifier {term['name']} has no keys {unknown}. Known: "
                 f"{sorted(known)}"
             )
+
+
+def _check_values(config):
+    """Raises where a value of the right type makes no sense."""
+    positive = {
+        "data.batch_size": config["data"]["batch_size"],
+        "optimizer.learning_rate": config["optimizer"]["learning_rate"],
+        **{f"stages.{key}.epochs": s["epochs"] for key, s in config["stages"].items()},
+    }
+    if config["optimizer"]["global_clipnorm"] is not None:
+        positive["optimizer.global_clipnorm"] = config["optimizer"]["global_clipnorm"]
+    for key, value in positive.items():
+        if not value > 0:
+            raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
+    if not config["stages"]["sparsify"]["sparsifiers"]:
+        raise ConfigError("`stages.sparsify.sparsifiers` must name at least one.")
+    if "accuracy" not in config["metrics"]:
+        raise ConfigError(
+            f"`metrics` must hold 'accuracy', which runs report. Received: "
+            f"{config['metrics']!r}"
+        )
+    if config["data"]["name"] not in data_sets():
+        raise ConfigError(
+            f"No data set is called {config['data']['name']!r}. "
+            f"{nearest_names(config['data']['name'], data_sets())}"
+        )
+    if not isinstance(config["model"], dict) or "name" not in config["model"]:
+        raise ConfigError(
+            "`model` must be a dictionary with a name, and arguments of its builder."
+        )
+
+
+def data_sets():
+    """Names of the modules of `training.data`."""
+    return [module.name for module in pkgutil.iter_modules(training.data.__path__)]
 
 
 def _check_keys(where, found, schema):
@@ -100,14 +139,19 @@ def _check_keys(where, found, schema):
             if not isinstance(value, dict):
                 raise ConfigError(f"`{where}.{key}` must be a dictionary: {value!r}")
             _check_keys(f"{where}.{key}", value, kind)
-        elif kind is not _ANY:
-            accepted = (int, float) if kind is float else kind
-            is_number_for_flag = isinstance(value, bool) and kind is not bool
-            if not isinstance(value, accepted) or is_number_for_flag:
-                raise ConfigError(
-                    f"`{where}.{key}` must be of type {kind.__name__}. Received: "
-                    f"{value!r}"
-                )
+        elif kind is not _ANY and not _is_of(value, kind):
+            name = getattr(kind, "__name__", "float or None")
+            raise ConfigError(
+                f"`{where}.{key}` must be of type {name}. Received: {value!r}"
+            )
+
+
+def _is_of(value, kind):
+    if isinstance(kind, tuple):
+        return value is None or _is_of(value, kind[0])
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _apply(config, change):

@@ -11,6 +11,7 @@ import sys
 
 import cvzoo
 from cvzoo import catalogue
+from training import config
 from training.train import Data
 
 
@@ -21,6 +22,7 @@ def evaluate(name, split="test"):
     settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
+    config.check(settings["recipe"])
     data = Data(settings["recipe"])
     if split not in data.examples:
         raise ValueError(f"`--split` must be one of {sorted(data.examples)}: {split!r}")

@@ -71,7 +71,7 @@ def summarize(rows_by_fold, compressed_names, n_test):
 
 
 def dominating(lines, names):
-    """Name → baselines with fewer bytes and better accuracy, where there are any."""
+    """Name → baselines that are no larger and no worse, and better in one."""
     found = {}
     for ours in lines:
         if ours.name in names:
@@ -79,8 +79,9 @@ def dominating(lines, names):
                 line.name
                 for line in lines
                 if line.group == "baseline"
-                and line.bytes < ours.bytes
-                and line.test > ours.test
+                and line.bytes <= ours.bytes
+                and line.test >= ours.test
+                and (line.bytes, line.test) != (ours.bytes, ours.test)
             ]
     return {name: winners for name, winners in found.items() if winners}
 
@@ -118,6 +119,22 @@ def text_table(lines, losing_to):
     for line in lines:
         style = "bold" if line.name in losing_to else None
         table.add_row(*_cells(line, plain), style=style)
+    return table
+
+
+def stage_table(name, scores):
+    """Accuracy after each stage, for the terminal.
+
+    Args:
+        name: Name of the network.
+        scores: Split → stage → accuracy.
+    """
+    stages = {"pretrain": "pre-trained", "pruned": "pruned", "finetune": "fine-tuned"}
+    table = rich.table.Table(f"{name}: accuracy %", box=rich.box.SIMPLE)
+    for stage in stages.values():
+        table.add_column(stage, justify="right")
+    for split, by_stage in scores.items():
+        table.add_row(split, *(f"{100 * by_stage[stage]:.1f}" for stage in stages))
     return table
 
 

@@ -6,11 +6,11 @@ Everything of a run is kept in DIR, its result in DIR/preset.
 """
 
 import argparse
+import copy
 import dataclasses
 import importlib
 import json
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -29,12 +29,10 @@ class Trained:
     Attributes:
         model: The compiled model.
         scores: Split → stage → accuracy.
-        seconds: Time spent in training.
     """
 
     model: keras.Model
     scores: dict
-    seconds: float
 
 
 class Data:
@@ -74,11 +72,10 @@ class Data:
 def pretrain(config, data, workdir=None, quiet=False):
     """The first stage: the network without a sparsifier."""
     keras.utils.set_random_seed(config["seed"])
-    arguments = dict(config["model"])
-    model = cvzoo.create_model(arguments.pop("name"), **arguments)
+    model = cvzoo.create_model(**config["model"])
     compile_for(model, config)
-    seconds = fit(model, config, "pretrain", data, workdir, quiet)
-    return Trained(model, evaluate(model, data, "pretrain"), seconds)
+    fit(model, config, "pretrain", data, workdir, quiet)
+    return Trained(model, evaluate(model, data, "pretrain"))
 
 
 def compress(config, pretrained, data, workdir=None, quiet=False):
@@ -87,13 +84,13 @@ def compress(config, pretrained, data, workdir=None, quiet=False):
     Returns:
         A `Trained` whose model has been pruned and fine-tuned, and is not shrunk.
     """
-    model, seconds = sparsify(config, pretrained, data, workdir, quiet)
+    model = sparsify(config, pretrained, data, workdir, quiet)
     model = cvzoo.prune(model, config["stages"]["finetune"]["threshold"])
-    return finetune(config, model, pretrained, seconds, data, workdir, quiet)
+    return finetune(config, model, pretrained.scores, data, workdir, quiet)
 
 
 def sparsify(config, pretrained, data, workdir=None, quiet=False):
-    """The second stage; returns its model, not pruned, and the seconds so far."""
+    """The second stage; returns its model, not pruned."""
     keras.utils.set_random_seed(config["seed"] + 1)
     stage = config["stages"]["sparsify"]
     terms = [make_sparsifier(term, stage, data) for term in stage["sparsifiers"]]
@@ -102,17 +99,20 @@ def sparsify(config, pretrained, data, workdir=None, quiet=False):
     compile_for(model, config)
     if stage["carry_moments"]:
         carry_moments(pretrained.model.optimizer, model.optimizer, model)
-    seconds = fit(model, config, "sparsify", data, workdir, quiet)
-    return model, pretrained.seconds + seconds
+    fit(model, config, "sparsify", data, workdir, quiet)
+    return model
 
 
-def finetune(config, pruned, pretrained, seconds, data, workdir=None, quiet=False):
-    """The third stage: a pruned model goes on with a fresh optimizer."""
+def finetune(config, pruned, scores, data, workdir=None, quiet=False):
+    """The third stage: a pruned model goes on with a fresh optimizer.
+
+    Args:
+        scores: Those of earlier stages.
+    """
     compile_for(pruned, config)
-    scores = evaluate(pruned, data, "sparsify", pretrained.scores)
-    seconds += fit(pruned, config, "finetune", data, workdir, quiet)
-    scores = evaluate(pruned, data, "finetune", scores)
-    return Trained(pruned, scores, seconds)
+    scores = evaluate(pruned, data, "pruned", scores)
+    fit(pruned, config, "finetune", data, workdir, quiet)
+    return Trained(pruned, evaluate(pruned, data, "finetune", scores))
 
 
 def make_sparsifier(term, stage, data):
@@ -156,7 +156,7 @@ def carry_moments(old, new, model):
 
 
 def fit(model, config, stage, data, workdir=None, quiet=False):
-    """Trains a model through one stage; returns the seconds it took."""
+    """Trains a model through one stage."""
     epochs = config["stages"][stage]["epochs"]
     optimizer = config["optimizer"]
     callbacks = [
@@ -172,7 +172,6 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
         callbacks.append(keras.callbacks.CSVLogger(str(workdir / f"{stage}.csv")))
     if not quiet:
         callbacks.append(ProgressBar(stage, epochs))
-    start = time.perf_counter()
     try:
         model.fit(
             data.training(epochs),
@@ -186,10 +185,8 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
         for callback in callbacks:
             callback.on_train_end()  # Keras calls it after a normal end only.
         raise
-    finally:
-        if workdir is not None:
-            model.save(workdir / f"{stage}.keras")
-    return time.perf_counter() - start
+    if workdir is not None:
+        model.save(workdir / f"{stage}.keras")
 
 
 def evaluate(model, data, stage, scores=None):
@@ -241,14 +238,22 @@ def run(config, workdir, quiet=False):
     trained = compress(config, pretrained, data, workdir, quiet)
     compact = cvzoo.shrink(trained.model)
     folder = save(compact, pretrained.model, trained, config, data, workdir / "preset")
+    (workdir / "scores.json").write_text(json.dumps(trained.scores, indent=1) + "\n")
     if not quiet:
+        for stage in trained.scores["test"]:
+            found = {split: scores[stage] for split, scores in trained.scores.items()}
+            print(
+                f"{stage:9} accuracy "
+                + "  ".join(f"{k} {v:.3f}" for k, v in found.items())
+            )
         print(cvzoo.compression_report(compact, pretrained.model))
         print(f"Preset: {folder}")
     return dataclasses.replace(trained, model=compact)
 
 
 def quick(config):
-    """The same recipe with one epoch a stage, of a network a sixteenth as wide."""
+    """A copy with one epoch a stage, of a network a sixteenth as wide."""
+    config = copy.deepcopy(config)
     config["model"]["units"] = max(1, config["model"]["units"] // 16)
     for stage in config["stages"].values():
         stage["epochs"] = 1

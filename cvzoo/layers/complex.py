@@ -102,7 +102,7 @@ class ToComplex(keras.layers.Layer):
         return part, part
 
     def _check_last_axis(self, shape):
-        last = shape[-1]
+        last = shape[-1] if len(shape) > 1 else None  # the first axis is the batch
         wrong = last != 2 if self.layout == "trailing" else last is None or last % 2
         if wrong:
             needed = "2" if self.layout == "trailing" else "even"
@@ -205,10 +205,13 @@ class FourierFeatures(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = input_shape[0] if _is_pair_shape(input_shape) else input_shape
-        if max(self.axes) >= len(shape) or min(self.axes) < -len(shape):
+        rank = len(shape)
+        axes = {axis % rank for axis in self.axes if -rank <= axis < rank} - {0}
+        if len(axes) != len(self.axes):
             raise ValueError(
                 f"FourierFeatures '{self.name}' transforms axes {self.axes}, which "
-                f"input of shape {tuple(shape)} does not have."
+                f"input of shape {tuple(shape)} does not have, or has as its batch or "
+                "twice."
             )
         self.built = True
 

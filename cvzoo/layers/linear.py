@@ -18,7 +18,7 @@ class Sparsifiable:
 
     - `field`: `"real"` or `"complex"`;
     - `kernel_parts`: tuple of its kernel variables, one or two;
-    - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`.
+    - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`, in float32.
     """
 
     log_sigma2 = None
@@ -49,15 +49,18 @@ class Sparsifiable:
         """
         if not training or self.sparsifier is None:
             return outputs
-        self.penalty = self.sparsifier.penalty(self)
-        if self.penalty is not None:
-            self.add_loss(self.penalty)
+        # A layer that is called twice in a step has one divergence.
+        if not any(loss is self.penalty for loss in self.losses):
+            self.penalty = self.sparsifier.penalty(self)
+            if self.penalty is not None:
+                self.add_loss(self.penalty)
         if not self.sparsifier.is_random:
             return outputs
         sigma2 = kops.exp(kops.convert_to_tensor(self.log_sigma2))
         if self.mask is not None:
             sigma2 = sigma2 * self.mask
-        variance = self.variance(inputs, kops.cast(sigma2, self.compute_dtype))
+        # In float32: squares leave the range of half precision.
+        variance = self.variance(inputs, sigma2)
         add_noise = (
             ops.add_complex_noise if self.field == "complex" else ops.add_real_noise
         )
@@ -154,6 +157,12 @@ class ComplexDense(Sparsifiable, PairLayer):
         ]
 
     def call(self, inputs, training=None):
+        expected = self.kernel_real.shape[0]
+        if inputs[0].shape[-1] != expected:
+            raise ValueError(
+                f"ComplexDense '{self.name}' was built for parts of shape "
+                f"(batch, ..., {expected}). Received shape {tuple(inputs[0].shape)}"
+            )
         bias = None
         if self.use_bias:
             bias = tuple(
@@ -165,6 +174,7 @@ class ComplexDense(Sparsifiable, PairLayer):
         return self.activation(real), self.activation(imag)
 
     def variance(self, inputs, sigma2):
+        inputs = tuple(kops.cast(part, sigma2.dtype) for part in inputs)
         return kops.matmul(ops.squared_modulus(inputs), sigma2)
 
     def compute_output_shape(self, input_shape):
@@ -204,6 +214,7 @@ class SparsifiableDense(Sparsifiable, keras.layers.Dense):
         return self._kernel
 
     def build(self, input_shape):
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
         self._kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.units),
@@ -232,7 +243,7 @@ class SparsifiableDense(Sparsifiable, keras.layers.Dense):
         return self.activation(self.perturb(inputs, outputs, training))
 
     def variance(self, inputs, sigma2):
-        return kops.matmul(kops.square(inputs), sigma2)
+        return kops.matmul(kops.square(kops.cast(inputs, sigma2.dtype)), sigma2)
 
     # Keras' Dense stores a fixed list, without `log_sigma2` and `mask`.
 

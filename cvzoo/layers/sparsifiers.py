@@ -88,6 +88,11 @@ class Combined(Sparsifier):
                 "A sparsifier of one kind can be added once. "
                 f"Received: {list(self._terms)}"
             )
+        if sum(isinstance(term, Masking) for term in self._terms) > 1:
+            raise ValueError(
+                "A layer has one mask, so one of MagnitudePruning and FixedMask must "
+                f"do. Received: {list(self._terms)}"
+            )
 
     @property
     def terms(self):

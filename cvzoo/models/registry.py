@@ -55,6 +55,11 @@ def create_model(name, **arguments):
         raise ValueError(
             f"Architecture '{name}' has no arguments {unknown}. Known: {list(known)}"
         )
-    model = builder(**arguments)
+    try:
+        model = builder(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"Arguments of a wrong type for architecture '{name}': {arguments}"
+        ) from error
     graph.check_pairs(model)
     return model

@@ -71,16 +71,18 @@ def squared_modulus(pair):
 
 def modulus(pair):
     """`|z|`, with a gradient of 0 (not NaN) at 0."""
-    squared = squared_modulus(pair)
+    real, imag = pair
+    # In float32: squares leave the range of half precision.
+    squared = squared_modulus((ops.cast(real, "float32"), ops.cast(imag, "float32")))
     is_zero = squared == 0
     root = ops.sqrt(ops.where(is_zero, ops.ones_like(squared), squared))
-    return ops.where(is_zero, ops.zeros_like(squared), root)
+    return ops.cast(ops.where(is_zero, ops.zeros_like(squared), root), real.dtype)
 
 
 def phase(pair):
     """`arg z` in (-π, π], 0 at 0, with a gradient of 0 (not NaN) at 0."""
     real, imag = pair
-    is_zero = squared_modulus(pair) == 0
+    is_zero = ops.logical_and(real == 0, imag == 0)
     angle = ops.arctan2(imag, ops.where(is_zero, ops.ones_like(real), real))
     return ops.where(is_zero, ops.zeros_like(angle), angle)
 

@@ -85,8 +85,9 @@ def test_a_layout_is_never_guessed():
     ("layout", "last", "needed"), [("trailing", 3, "2"), ("interleaved", 5, "even")]
 )
 def test_a_last_axis_of_the_wrong_size_is_refused(layout, last, needed):
-    with pytest.raises(ValueError, match=f"needs a last axis of size {needed}"):
-        ToComplex(layout)(tf.zeros((2, last)))
+    for shape in ((2, last), (2,)):
+        with pytest.raises(ValueError, match=f"needs a last axis of size {needed}"):
+            ToComplex(layout)(tf.zeros(shape))
 
 
 def test_to_complex_refuses_a_pair():

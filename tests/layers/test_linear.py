@@ -194,3 +194,20 @@ def test_complex64_is_sent_to_to_complex():
 def test_what_is_no_sparsifier_is_refused():
     with pytest.raises(ValueError, match="`sparsifier` must be"):
         ComplexDense(3, sparsifier="vd")
+
+
+@pytest.mark.parametrize("kind", [ComplexDense, SparsifiableDense])
+def test_another_width_than_the_layer_was_built_for_is_refused(kind):
+    layer = kind(3)
+    wide = tf.zeros((2, 7))
+    layer(Z if kind is ComplexDense else Z[0])
+    with pytest.raises(ValueError, match="was built for|incompatible with the layer"):
+        layer((wide, wide) if kind is ComplexDense else wide)
+
+
+def test_noise_stays_finite_on_large_inputs_in_half_precision():
+    layer = ComplexDense(
+        3, sparsifier=VariationalDropout(1.0, n_train=1), dtype="mixed_float16"
+    )
+    large = tf.fill((2, 4), 300.0)
+    assert np.isfinite(np.asarray(layer((large, large), training=True))).all()

@@ -170,10 +170,11 @@ def test_a_sum_adds_penalties_and_keeps_what_all_keep():
         lambda: MagnitudePruning(1.0, end_step=5),
         lambda: MagnitudePruning(0.5, end_step=5, begin_step=5),
         lambda: ARD(0.1) + ARD(0.2),
+        lambda: MagnitudePruning(0.5, end_step=5) + FixedMask(),
     ],
 )
 def test_impossible_arguments_are_refused(make):
-    with pytest.raises(ValueError, match="must|needs|once"):
+    with pytest.raises(ValueError, match="must|needs|once|one mask"):
         make()
 
 

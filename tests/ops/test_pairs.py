@@ -89,3 +89,10 @@ def test_parts_of_unequal_shape_or_dtype_are_refused():
 def test_symbolic_tensors_are_checked_too():
     with pytest.raises(ValueError, match="works on a pair"):
         ops.check_pair(keras.Input((3,)), "a layer")
+
+
+def test_modulus_of_large_and_small_half_precision_numbers():
+    for size in (300.0, 1e-4):
+        part = tf.constant([size], tf.float16)
+        expected = np.sqrt(2) * float(part[0])
+        np.testing.assert_allclose(ops.modulus((part, part)), [expected], rtol=2e-3)

@@ -32,7 +32,12 @@ def test_the_recipe_of_the_demo_is_the_papers():
 
 
 def test_changes_from_the_command_line():
-    changes = ["data.batch_size=64", "model.field=real", "optimizer.drop_at=0.5"]
+    changes = [
+        "optimizer.global_clipnorm=None",
+        "data.batch_size=64",
+        "model.field=real",
+        "optimizer.drop_at=0.5",
+    ]
     config = configs.get(NAME, changes)
     assert config["data"]["batch_size"] == 64
     assert config["model"]["field"] == "real"
@@ -48,6 +53,14 @@ def test_changes_from_the_command_line():
         ("data.batch_size", "key.key=value"),
         ("data.batch_size=many", "must be of type int.*'many'"),
         ("stages=1", "must be a dictionary"),
+        ("data.batch_size=0", "must be positive"),
+        ("stages.pretrain.epochs=0", "must be positive"),
+        ("data.name=digit", "Did you mean digits"),
+        ("stages.sparsify.sparsifiers=[]", "at least one"),
+        ("stages.sparsify.sparsifiers=['VD']", "a dictionary with a name"),
+        ("model={}", "with a name"),
+        ("metrics=[]", "must hold 'accuracy'"),
+        ("optimizer.global_clipnorm=wide", "float or None"),
         ("stages.sparsify.sparsifiers=[{'name': 'ARDD'}]", "Did you mean ARD"),
         (
             "stages.sparsify.sparsifiers=[{'name': 'ARD', 'power': 1}]",

@@ -82,24 +82,25 @@ def test_the_learning_rate_falls_after_sixty_percent_of_a_stage():
 
 
 def test_sparsify_begins_where_pretraining_ended(config, data, pretrained):
-    sparse, _ = train.sparsify(config, pretrained, data, quiet=True)
+    sparse = train.sparsify(config, pretrained, data, quiet=True)
     steps = data.steps_per_epoch
     assert int(sparse.optimizer.iterations) == 2 * steps
 
 
 def test_nan_stops_training_at_the_last_good_epoch(config, data):
-    class PoisonSecondEpoch(keras.callbacks.Callback):
+    class PoisonThirdEpoch(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
                 self.good = self.model.get_weights()
+            if epoch == 2:
                 bias = self.model.get_layer("hidden").bias_real
                 bias.assign(np.full(bias.shape, np.nan))
 
     arguments = dict(config["model"])
     model = cvzoo.create_model(arguments.pop("name"), **arguments)
     train.compile_for(model, config)
-    poison = PoisonSecondEpoch()
-    message = "stage 'pretrain', epoch 2, step 1.*weights after epoch 1"
+    poison = PoisonThirdEpoch()
+    message = "stage 'pretrain', epoch 3, step 1.*weights after epoch 1"
     with pytest.raises(DivergenceError, match=message):
         model.fit(
             data.training(3),
