@@ -4,7 +4,8 @@ Paper: Nazarov and Burnaev, 2020, TwoLayerDenseModel (§5.2), here with 512 hidd
        on scikit-learn's 8×8 digits, split by writer, which are at hand offline.
 Run:   python -m training.train two_layer_dense_complex_vd_digits --workdir out/run
 Cost:  about 15 seconds on 2 CPU cores.
-Gives: see the table in README.md, which `make demo FOLDS=all` makes.
+Gives: C-VD 92.9 ± 1.3 % at 1,818 numbers, seven folds of writers (the network before:
+       93.8 ± 1.1 % at 76,820); `make demo FOLDS=all`, 2026-11-22. Table in README.md.
 
 The stages are the paper's: masks at log α ≤ -0.5, a fresh optimizer for fine-tuning,
 global-norm clipping 0.5, Adam 1e-3. On this small set the learning rate falls after
