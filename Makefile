@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo
 
 test: $(VENV)/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks
