@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops as kops
 
 import cvzoo
 
@@ -24,8 +24,56 @@ def arrays(structure):
     return [np.asarray(leaf) for leaf in keras.tree.flatten(structure)]
 
 
+def gradients(function, *inputs):
+    """Gradients of a scalar function of arrays, with respect to each, on any backend."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        places = tuple(range(len(inputs)))
+        found = jax.grad(function, argnums=places)(*map(jax.numpy.asarray, inputs))
+        return arrays(found)
+    import tensorflow as tf
+
+    tensors = [tf.constant(one) for one in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    return arrays(tape.gradient(value, tensors, unconnected_gradients="zero"))
+
+
+def weight_gradients(layer, inputs, **arguments):
+    """Gradients of Σ outputs² with respect to the weights of a layer or model.
+
+    Returns:
+        List of arrays, `None` where TensorFlow finds no path to a weight.
+    """
+
+    def total(outputs):
+        leaves = keras.tree.flatten(outputs)
+        return sum(kops.sum(kops.cast(leaf, "float32") ** 2) for leaf in leaves)
+
+    variables = layer.trainable_variables
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def function(values):
+            state = [variable.value for variable in layer.non_trainable_variables]
+            outputs, _ = layer.stateless_call(values, state, inputs, **arguments)
+            return total(outputs)
+
+        return arrays(jax.grad(function)([variable.value for variable in variables]))
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = total(layer(inputs, **arguments))
+    found = tape.gradient(value, [variable.value for variable in variables])
+    return [one if one is None else np.asarray(one) for one in found]
+
+
 def check_layer(make, inputs, folder):
     """What every layer does: shapes, gradients, configuration, files, half precision.
+
+    Also `jit_compile`, and a SavedModel with the TensorFlow backend.
 
     Args:
         make: Function that makes the layer.
@@ -33,7 +81,7 @@ def check_layer(make, inputs, folder):
         folder: A temporary folder.
     """
     layer = make()
-    eager = layer(keras.tree.map_structure(tf.constant, inputs))
+    eager = layer(tensors(inputs))
     shapes = keras.tree.map_structure(lambda array: array.shape, inputs)
     expected = layer.compute_output_shape(shapes)
     assert [leaf.shape for leaf in arrays(eager)] == _leaf_shapes(expected)
@@ -47,39 +95,91 @@ def check_layer(make, inputs, folder):
     ):
         assert leaf.shape[1:] == array.shape[1:]
 
-    with tf.GradientTape() as tape:
-        outputs = model(inputs, training=True)
-        loss = sum(tf.reduce_sum(leaf**2) for leaf in keras.tree.flatten(outputs))
-    variables = layer.trainable_variables
-    values = [variable.value for variable in variables]
-    for variable, gradient in zip(variables, tape.gradient(loss, values), strict=True):
+    for variable, gradient in zip(
+        layer.trainable_variables,
+        weight_gradients(model, inputs, training=True),
+        strict=True,
+    ):
         assert gradient is not None, variable.path
-        assert np.isfinite(np.asarray(gradient)).all(), variable.path
+        assert np.isfinite(gradient).all(), variable.path
 
     copy = type(layer).from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
 
+    expected = arrays(model(inputs, training=False))
+    _check_files(model, inputs, expected, folder)
+    _check_compiled(model, inputs, expected)
+    for policy in ("mixed_bfloat16", "mixed_float16"):
+        _check_half_precision(make, inputs, policy)
+
+
+def tensors(structure):
+    """The leaves of a structure as tensors of the backend."""
+    return keras.tree.map_structure(kops.convert_to_tensor, structure)
+
+
+def _check_files(model, inputs, expected, folder):
+    """`.keras`, `.weights.h5` and, with TensorFlow, a SavedModel give equal outputs."""
     model.save(folder / "model.keras")
     loaded = keras.models.load_model(folder / "model.keras")
-    for left, right in zip(arrays(model(inputs)), arrays(loaded(inputs)), strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-6)
+    _assert_close(loaded(inputs, training=False), expected)
+    if model.weights:
+        model.save_weights(folder / "model.weights.h5")
+        copy = keras.models.clone_model(model)
+        copy.load_weights(folder / "model.weights.h5")
+        _assert_close(copy(inputs, training=False), expected)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    training = {"training": True} if layer.trainable_variables else {}
-    for policy in ("mixed_bfloat16", "mixed_float16"):
-        keras.config.set_dtype_policy(policy)
-        try:
-            layer = make()
-        finally:
-            keras.config.set_dtype_policy("float32")
-        with tf.GradientTape() as tape:
-            half = layer(keras.tree.map_structure(tf.constant, inputs), **training)
-            leaves = keras.tree.flatten(half)
-            loss = sum(tf.reduce_sum(tf.cast(leaf, "float32")) for leaf in leaves)
-        values = [variable.value for variable in layer.trainable_variables]
-        for leaf in leaves:
-            assert leaf.dtype == keras.DTypePolicy(policy).compute_dtype
-        for value in (*leaves, *tape.gradient(loss, values)):
-            assert np.isfinite(np.asarray(value, np.float32)).all()
+        def serve(*values):
+            return model(_like(inputs, values), training=False)
+
+        module = tf.Module()
+        module.variables_ = [variable.value for variable in model.variables]
+        leaves = keras.tree.flatten(inputs)
+        signature = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in leaves]
+        module.serve = tf.function(serve, input_signature=signature)
+        tf.saved_model.save(module, str(folder / "served"))
+        loaded = tf.saved_model.load(str(folder / "served"))
+        _assert_close(loaded.serve(*leaves), expected)
+
+
+def _check_compiled(model, inputs, expected):
+    """XLA gives the same as running operation by operation."""
+    model.compile(jit_compile=True)
+    _assert_close(model.predict_on_batch(inputs), expected, atol=1e-4)
+
+
+def _check_half_precision(make, inputs, policy):
+    training = {"training": True} if _has_weights(make, inputs) else {}
+    keras.config.set_dtype_policy(policy)
+    try:
+        layer = make()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half = layer(tensors(inputs), **training)
+    for leaf in keras.tree.flatten(half):
+        compute_dtype = keras.DTypePolicy(policy).compute_dtype
+        assert keras.backend.standardize_dtype(leaf.dtype) == compute_dtype
+        assert np.isfinite(np.asarray(kops.cast(leaf, "float32"))).all()
+    for gradient in weight_gradients(layer, tensors(inputs), **training):
+        assert np.isfinite(np.asarray(gradient, np.float32)).all()
+
+
+def _has_weights(make, inputs):
+    """Whether the layer has weights to train."""
+    layer = make()
+    layer(tensors(inputs))
+    return bool(layer.trainable_variables)
+
+
+def _like(structure, leaves):
+    return keras.tree.pack_sequence_as(structure, list(leaves))
+
+
+def _assert_close(found, expected, atol=1e-6):
+    for left, right in zip(arrays(found), expected, strict=True):
+        np.testing.assert_allclose(left, right, atol=atol)
 
 
 def check_model(model, folder):
@@ -91,11 +191,10 @@ def check_model(model, folder):
     assert outputs.shape == (3, *model.output_shape[1:])
     assert np.isfinite(outputs).all()
 
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(model(inputs, training=True) ** 2)
-    values = [variable.value for variable in model.trainable_variables]
     for variable, gradient in zip(
-        model.trainable_variables, tape.gradient(loss, values), strict=True
+        model.trainable_variables,
+        weight_gradients(model, inputs, training=True),
+        strict=True,
     ):
         assert gradient is not None, variable.path
 

@@ -1,4 +1,4 @@
-"""Edges between complex tensors and pairs, Fourier features, and `PerPart`."""
+"""Edges between complex tensors and pairs, and `PerPart`."""
 
 import keras
 from keras import ops as kops
@@ -60,7 +60,7 @@ class ToComplex(keras.layers.Layer):
         return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs):
-        is_complex = _is_complex(inputs)
+        is_complex = ops.is_complex(inputs)
         if is_complex != (self.layout is None):
             raise ValueError(
                 f"ToComplex '{self.name}' has layout={self.layout!r} and received "
@@ -172,79 +172,6 @@ class FromComplex(PairLayer):
 
 
 @keras.saving.register_keras_serializable("cvzoo")
-class FourierFeatures(keras.layers.Layer):
-    """Discrete Fourier transform over one or two axes, computed in float32.
-
-    Args:
-        axes: Axes to transform, batch being axis 0. Defaults to `(1, 2)`, an
-            image's height and width.
-        norm: `"ortho"`, or `"backward"` for the unnormalised transform of paper 2.
-        shift: Whether zero frequency is moved to the middle, as
-            `numpy.fft.fftshift` does.
-
-    Call arguments:
-        inputs: Real tensor, or a pair, `(batch, ..., channels)`.
-
-    Returns:
-        Pair, each part of the shape of the input.
-    """
-
-    def __init__(self, axes=(1, 2), norm="ortho", shift=True, **kwargs):
-        super().__init__(**kwargs)
-        axes = (axes,) if isinstance(axes, int) else tuple(axes)
-        if len(axes) not in (1, 2) or 0 in axes or len(set(axes)) != len(axes):
-            raise ValueError(
-                "`axes` must be one or two different axes, without the batch axis 0. "
-                f"Received: axes={axes}"
-            )
-        if norm not in ("ortho", "backward"):
-            raise ValueError(
-                f"`norm` must be 'ortho' or 'backward'. Received: norm={norm!r}"
-            )
-        self.axes, self.norm, self.shift = axes, norm, shift
-
-    def build(self, input_shape):
-        shape = input_shape[0] if _is_pair_shape(input_shape) else input_shape
-        rank = len(shape)
-        axes = {axis % rank for axis in self.axes if -rank <= axis < rank} - {0}
-        if len(axes) != len(self.axes):
-            raise ValueError(
-                f"FourierFeatures '{self.name}' transforms axes {self.axes}, which "
-                f"input of shape {tuple(shape)} does not have, or has as its batch or "
-                "twice."
-            )
-        self.built = True
-
-    def call(self, inputs):
-        if isinstance(inputs, (tuple, list)):
-            pair = ops.check_pair(inputs, f"FourierFeatures '{self.name}'")
-        elif _is_complex(inputs):
-            raise ValueError(
-                f"FourierFeatures '{self.name}' takes a real tensor or a pair. "
-                "Received a complex tensor: put `cvzoo.layers.ToComplex()` before it."
-            )
-        else:
-            pair = inputs, kops.zeros_like(inputs)
-        pair = tuple(kops.cast(part, "float32") for part in pair)
-        pair = ops.fourier(pair, self.axes, self.norm)
-        if self.shift:
-            shape = kops.shape(pair[0])
-            steps = [shape[axis] // 2 for axis in self.axes]
-            pair = tuple(kops.roll(part, steps, self.axes) for part in pair)
-        return tuple(kops.cast(part, self.compute_dtype) for part in pair)
-
-    def compute_output_shape(self, input_shape):
-        if _is_pair_shape(input_shape):
-            return input_shape
-        return tuple(input_shape), tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(axes=list(self.axes), norm=self.norm, shift=self.shift)
-        return config
-
-
-@keras.saving.register_keras_serializable("cvzoo")
 class PerPart(keras.layers.Layer):
     """Applies a stock layer without weights to the real and to the imaginary part.
 
@@ -335,11 +262,3 @@ def _shape_parts(shapes):
     pairs = [shapes] if is_one_pair else shapes
     real, imag = ([tuple(pair[i]) for pair in pairs] for i in (0, 1))
     return (real[0], imag[0]) if is_one_pair else (real, imag)
-
-
-def _is_complex(tensor):
-    return keras.backend.standardize_dtype(tensor.dtype).startswith("complex")
-
-
-def _is_pair_shape(shape):
-    return bool(shape) and isinstance(shape[0], (tuple, list))

@@ -19,6 +19,7 @@ from cvzoo.ops.pairs import (
     check_pair,
     complex_dense,
     fourier,
+    is_complex,
     modulus,
     phase,
     squared_modulus,

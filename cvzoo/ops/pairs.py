@@ -22,7 +22,7 @@ def check_pair(inputs, receiver):
         The pair, a tuple.
     """
     if not isinstance(inputs, (tuple, list)):
-        remedy = "ToComplex()" if _is_complex(inputs) else "ToComplex(layout=...)"
+        remedy = "ToComplex()" if is_complex(inputs) else "ToComplex(layout=...)"
         raise ValueError(
             f"{receiver} works on a pair: a tuple `(real, imag)` of two real tensors. "
             f"Received: {_describe(inputs)}. Make a pair of it with "
@@ -35,7 +35,7 @@ def check_pair(inputs, receiver):
             "four; add pairs part by part."
         )
     real, imag = inputs
-    if not all(_dtype_name(part) and not _is_complex(part) for part in inputs):
+    if not all(_dtype_name(part) and not is_complex(part) for part in inputs):
         raise ValueError(
             f"{receiver} works on a pair of real tensors `(real, imag)`. Received: "
             f"{_describe(real)} and {_describe(imag)}. Split a complex tensor with "
@@ -49,7 +49,8 @@ def check_pair(inputs, receiver):
     return real, imag
 
 
-def _is_complex(value):
+def is_complex(value):
+    """Whether a tensor has a complex dtype."""
     return _dtype_name(value).startswith("complex")
 
 
