@@ -25,7 +25,7 @@ def arrays(structure):
 
 
 def gradients(function, *inputs):
-    """Gradients of a scalar function of arrays, with respect to each, on any backend."""
+    """Gradients of a scalar function with respect to each array, on any backend."""
     if keras.backend.backend() == "jax":
         import jax
 
