@@ -11,7 +11,6 @@ import keras
 
 from cvzoo import graph, layers, sparsity
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
-from cvzoo.layers.linear import SparsifiableDense
 
 FORMAT = 1
 LARGEST_AXIS = 2**24
@@ -174,9 +173,7 @@ def _describe_input(layer):
 
 
 def _describe_layer(layer):
-    layer_class = (
-        keras.layers.Dense if type(layer) is SparsifiableDense else type(layer)
-    )
+    layer_class = sparsity.plain_class(layer)
     if layer_class not in _LAYERS:
         raise ArchitectureError(
             f"Layer '{layer.name}' is a {layer_class.__name__}, which a preset cannot "

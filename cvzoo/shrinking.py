@@ -6,6 +6,7 @@ from keras import ops as kops
 
 from cvzoo import graph, sparsity
 from cvzoo.layers.complex import PerPart
+from cvzoo.layers.linear import ComplexDense
 
 # Layers and activations that act on each channel alone.
 _CHANNELWISE = (
@@ -42,7 +43,7 @@ def shrink(model):
     values = {
         name: _Linear(*sparsity.linear_values(layer))
         for name, layer in plan.layers.items()
-        if sparsity.is_linear(layer)
+        if _is_dense(layer)
     }
     chains = [chain for name in values if (chain := _chain(plan, name))]
     # Backwards: what goes in one chain may leave units of the one before unused.
@@ -103,7 +104,7 @@ def _chain(plan, name):
         layer = plan.layers[current]
         if len({tensor.layer for tensor in graph.tensors(consumers[0].inputs)}) != 1:
             return None
-        if sparsity.is_linear(layer):
+        if _is_dense(layer):
             only_call = [call for call in plan.calls if call.layer == current]
             return (name, between, current) if len(only_call) == 1 else None
         if not _is_channelwise(layer):
@@ -143,6 +144,10 @@ def _constant_outputs(plan, name, value, between):
     for layer in between:
         outputs = plan.layers[layer](outputs)
     return [kops.convert_to_numpy(part)[0] for part in keras.tree.flatten(outputs)]
+
+
+def _is_dense(layer):
+    return type(layer) in (keras.layers.Dense, ComplexDense)
 
 
 def _is_channelwise(layer):

@@ -6,7 +6,8 @@ import keras
 from keras import ops as kops
 
 from cvzoo import graph
-from cvzoo.layers.linear import ComplexDense, Sparsifiable, SparsifiableDense
+from cvzoo.layers.linear import ComplexLinear, Sparsifiable
+from cvzoo.layers.sparsifiable import SPARSIFIABLE
 from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
 
 # Kept: log α ≤ -0.5, in all main results of paper 2 (§5.1).
@@ -47,9 +48,9 @@ class BayesianModel(keras.Model):
 def sparsify(model, sparsifier, n_train=None):
     """A copy of a model whose linear layers hold a sparsifier.
 
-    Dense and ComplexDense layers, nested models included, get it; their weights and
-    all others are copied. `model` is left alone. The result is not compiled. A warning
-    lists layers with kernels that were left as they are.
+    Dense and convolutional layers, real and complex, nested models included, get it;
+    their weights and all others are copied. `model` is left alone. The result is not
+    compiled. A warning lists layers with kernels that were left as they are.
 
     Args:
         model: A Functional or Sequential Keras model.
@@ -97,8 +98,8 @@ def sparsify(model, sparsifier, n_train=None):
     result = _with_sparsifiers(model, lambda layer: by_layer[id(layer)])
     if not sparse_layers(result):
         raise ValueError(
-            f"Model '{model.name}' has no Dense or ComplexDense layer that was given a "
-            "sparsifier."
+            f"Model '{model.name}' has no dense or convolutional layer that was given "
+            "a sparsifier."
         )
     _warn_of_untouched(result)
     return result
@@ -178,7 +179,21 @@ def _flat_layers(model):
 
 def is_linear(layer):
     """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
-    return type(layer) in (keras.layers.Dense, SparsifiableDense, ComplexDense)
+    return is_complex_linear(layer) or plain_class(layer) in SPARSIFIABLE
+
+
+def is_complex_linear(layer):
+    """Whether it is a complex layer of cvzoo with one kernel."""
+    is_ours = type(layer).__module__.startswith("cvzoo.layers.")
+    return is_ours and isinstance(layer, ComplexLinear)
+
+
+def plain_class(layer):
+    """The class of a layer; Keras' own for those that can hold a sparsifier."""
+    for stock, sparsifiable in SPARSIFIABLE.items():
+        if type(layer) is sparsifiable:
+            return stock
+    return type(layer)
 
 
 def _with_sparsifiers(model, choose):
@@ -194,11 +209,12 @@ def _with_sparsifiers(model, choose):
             is_bayesian |= sparsifier.is_random
         config = {**layer.get_config()}
         config.pop("sparsifier", None)
-        if isinstance(layer, ComplexDense):
-            return ComplexDense.from_config({**config, "sparsifier": sparsifier})
+        plain = plain_class(layer)
+        if is_complex_linear(layer):
+            return plain.from_config({**config, "sparsifier": sparsifier})
         if sparsifier is None:
-            return keras.layers.Dense.from_config(config)
-        return SparsifiableDense.from_config({**config, "sparsifier": sparsifier})
+            return plain.from_config(config)
+        return SPARSIFIABLE[plain].from_config({**config, "sparsifier": sparsifier})
 
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     if is_bayesian:
@@ -246,9 +262,7 @@ def kernel_variables(layer):
 def bias_variables(layer):
     if not layer.use_bias:
         return ()
-    if isinstance(layer, ComplexDense):
-        return layer.bias_real, layer.bias_imag
-    return (layer.bias,)
+    return layer.bias_parts if is_complex_linear(layer) else (layer.bias,)
 
 
 def linear_values(layer):

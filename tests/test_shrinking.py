@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import cvzoo
 from cvzoo import sparsity
-from cvzoo.layers.linear import SparsifiableDense
+from cvzoo.layers.sparsifiable import SparsifiableDense
 from tests.helpers import small_model
 
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "softplus"]

@@ -176,7 +176,7 @@ def test_an_adapted_normalization_is_copied_whole():
 def test_what_cannot_be_sparsified_is_refused():
     x = keras.Input((6,))
     without = keras.Model(x, keras.layers.ReLU()(x))
-    with pytest.raises(ValueError, match="no Dense or ComplexDense layer"):
+    with pytest.raises(ValueError, match="no dense or convolutional layer"):
         cvzoo.sparsify(without, SPARSIFIERS[0], n_train=32)
     with pytest.raises(ValueError, match="`sparsifier` must be"):
         cvzoo.sparsify(real_model(), "vd", n_train=32)

@@ -1,5 +1,6 @@
 """Initializers of complex weights: called with a shape, they return a pair."""
 
+import math
 import random
 
 import keras
@@ -21,22 +22,21 @@ class PartwiseUniform(ComplexInitializer):
     Args:
         scale: Variance of each part, times `fan_in`.
         seed: Integer; drawn when `None`.
+        fan: Takes the place of `fan_in`. Layers give it to the bias of a convolution.
 
     Reference:
         cplxmodule, `cplx_kaiming_uniform_` with a = √5: scale 1/6 for kernels, 1/3
         for biases, whose fan there is the number of outputs of a linear layer.
     """
 
-    def __init__(self, scale=1 / 6, seed=None):
+    def __init__(self, scale=1 / 6, seed=None, fan=None):
         if scale <= 0:
             raise ValueError(f"`scale` must be positive. Received: {scale}")
-        self.scale = scale
+        self.scale, self.fan = scale, fan
         self.seed = random.randrange(2**31) if seed is None else seed
 
     def __call__(self, shape, dtype=None):
-        *space, fan_in = shape[:-1] or shape
-        for size in space:
-            fan_in *= size
+        fan_in = self.fan or math.prod(shape[:-1] or shape)
         limit = (3 * self.scale / fan_in) ** 0.5
         both = keras.random.uniform(
             (2, *shape), -limit, limit, dtype=dtype, seed=self.seed
@@ -44,7 +44,7 @@ class PartwiseUniform(ComplexInitializer):
         return both[0], both[1]
 
     def get_config(self):
-        return {"scale": self.scale, "seed": self.seed}
+        return {"scale": self.scale, "seed": self.seed, "fan": self.fan}
 
 
 @keras.saving.register_keras_serializable("cvzoo")

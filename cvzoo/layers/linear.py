@@ -1,4 +1,4 @@
-"""Dense layers that can hold a sparsifier, real and complex."""
+"""Linear layers that can hold a sparsifier: their bases, and the dense one."""
 
 import keras
 from keras import ops as kops
@@ -17,12 +17,14 @@ class Sparsifiable:
 
     - `field`: `"real"` or `"complex"`;
     - `kernel_parts`: tuple of its kernel variables, one or two;
+    - `unit_axes`: axes of the kernel that number its output units;
     - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`, in float32.
     """
 
     log_sigma2 = None
     mask = None
     penalty = None
+    unit_axes = (-1,)
 
     def build_sparsifier(self):
         self.kernel_shape = tuple(self.kernel_parts[0].shape)
@@ -66,8 +68,134 @@ class Sparsifiable:
         return add_noise(outputs, variance, self.seed_generator)
 
 
+class ComplexLinear(Sparsifiable, PairLayer):
+    """Base of complex layers `activation(z · W + b)`.
+
+    A subclass creates its kernel with `add_kernel` in `build`, and gives
+
+    - `multiply(inputs, kernel)`: the real bilinear map;
+    - `complex_multiply(inputs, kernel)`: the same for pairs, if something is faster
+      than three real products;
+    - `bias_axis`: axis of the output that the bias runs along, last by default.
+
+    Args:
+        activation: A real activation, applied to both parts (split form).
+        use_bias: Whether a complex bias is added.
+        kernel_initializer: A complex initializer, or one that is not random.
+            Defaults to `PartwiseUniform(1 / 6)`: each part uniform on
+            ±1/√(2·fan_in), the default of cplxmodule that paper 2 used.
+        bias_initializer: Likewise. Defaults to cplxmodule's.
+        sparsifier: `None`, `VariationalDropout`, `ARD`, `MagnitudePruning`,
+            `FixedMask` or a sum of them.
+    """
+
+    field = "complex"
+    bias_axis = -1
+
+    def __init__(
+        self,
+        activation=None,
+        use_bias=True,
+        kernel_initializer=None,
+        bias_initializer=None,
+        sparsifier=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = complex_initializer(
+            kernel_initializer or PartwiseUniform(1 / 6)
+        )
+        self.bias_initializer = (
+            None if bias_initializer is None else complex_initializer(bias_initializer)
+        )
+        self.sparsifier = sparsifiers.get(sparsifier)
+        self.supports_masking = True
+
+    @property
+    def kernel_parts(self):
+        return self.kernel_real, self.kernel_imag
+
+    @property
+    def bias_parts(self):
+        return (self.bias_real, self.bias_imag) if self.use_bias else ()
+
+    def add_kernel(self, shape, units, bias_fan):
+        """Creates the kernel, the bias of length `units`, and the sparsifier's state.
+
+        Args:
+            shape: Shape of each part of the kernel.
+            units: Number of outputs.
+            bias_fan: The default bias is uniform on ±1/√bias_fan.
+        """
+        self.kernel_real, self.kernel_imag = self.add_pair(
+            "kernel", shape, self.kernel_initializer
+        )
+        self.bias_real = self.bias_imag = None
+        if self.use_bias:
+            self.bias_real, self.bias_imag = self.add_pair(
+                "bias",
+                (units,),
+                self.bias_initializer or PartwiseUniform(1 / 3, fan=bias_fan),
+            )
+        self.build_sparsifier()
+        self.built = True
+
+    def add_pair(self, name, shape, initializer):
+        """Two real variables, `<name>_real` and `<name>_imag`."""
+
+        def part(position):
+            return lambda shape, dtype: initializer(shape, dtype)[position]
+
+        return [
+            self.add_weight(
+                name=f"{name}_{suffix}",
+                shape=shape,
+                initializer=part(position),
+                autocast=False,
+            )
+            for position, suffix in enumerate(("real", "imag"))
+        ]
+
+    def complex_multiply(self, inputs, kernel):
+        return ops.complex_product(self.multiply, inputs, kernel)
+
+    def call(self, inputs, training=None):
+        outputs = self.complex_multiply(inputs, self.effective_kernel(training))
+        if self.use_bias:
+            outputs = tuple(
+                part + self._aligned(bias, part)
+                for part, bias in zip(outputs, self.bias_parts, strict=True)
+            )
+        real, imag = self.perturb(inputs, outputs, training)
+        return self.activation(real), self.activation(imag)
+
+    def _aligned(self, bias, output):
+        bias = kops.cast(bias, self.compute_dtype)
+        if self.bias_axis == -1:
+            return bias
+        return kops.reshape(bias, (-1, *[1] * (len(output.shape) - 2)))
+
+    def variance(self, inputs, sigma2):
+        inputs = tuple(kops.cast(part, sigma2.dtype) for part in inputs)
+        return self.multiply(ops.squared_modulus(inputs), sigma2)
+
+    def get_config(self):
+        config = super().get_config()
+        serialize = keras.initializers.serialize
+        config.update(
+            activation=keras.activations.serialize(self.activation),
+            use_bias=self.use_bias,
+            kernel_initializer=serialize(self.kernel_initializer),
+            bias_initializer=self.bias_initializer and serialize(self.bias_initializer),
+            sparsifier=keras.saving.serialize_keras_object(self.sparsifier),
+        )
+        return config
+
+
 @keras.saving.register_keras_serializable("cvzoo")
-class ComplexDense(Sparsifiable, PairLayer):
+class ComplexDense(ComplexLinear):
     """Complex dense layer, `activation(z W + b)` on pairs.
 
     Args:
@@ -91,36 +219,9 @@ class ComplexDense(Sparsifiable, PairLayer):
         Paper 2, eq. 6, and §4.1 for the sparsified forms.
     """
 
-    field = "complex"
-
-    def __init__(
-        self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer=None,
-        bias_initializer=None,
-        sparsifier=None,
-        **kwargs,
-    ):
+    def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"`units` must be a positive integer. Received: {units!r}")
-        self.units = units
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = complex_initializer(
-            kernel_initializer or PartwiseUniform(1 / 6)
-        )
-        self.bias_initializer = complex_initializer(
-            bias_initializer or PartwiseUniform(1 / 3)
-        )
-        self.sparsifier = sparsifiers.get(sparsifier)
-        self.supports_masking = True
-
-    @property
-    def kernel_parts(self):
-        return self.kernel_real, self.kernel_imag
+        self.units = check_size("units", units)
 
     def build(self, input_shape):
         shape, _ = input_shape
@@ -129,31 +230,7 @@ class ComplexDense(Sparsifiable, PairLayer):
                 f"ComplexDense '{self.name}' needs parts of shape (batch, ..., inputs) "
                 f"with a known last axis. Received shape {tuple(shape)}"
             )
-        inputs = shape[-1]
-        self.kernel_real, self.kernel_imag = self._add_pair(
-            "kernel", (inputs, self.units), self.kernel_initializer
-        )
-        self.bias_real = self.bias_imag = None
-        if self.use_bias:
-            self.bias_real, self.bias_imag = self._add_pair(
-                "bias", (self.units,), self.bias_initializer
-            )
-        self.build_sparsifier()
-        self.built = True
-
-    def _add_pair(self, name, shape, initializer):
-        def part(position):
-            return lambda shape, dtype: initializer(shape, dtype)[position]
-
-        return [
-            self.add_weight(
-                name=f"{name}_{suffix}",
-                shape=shape,
-                initializer=part(position),
-                autocast=False,
-            )
-            for position, suffix in enumerate(("real", "imag"))
-        ]
+        self.add_kernel((shape[-1], self.units), self.units, bias_fan=self.units)
 
     def call(self, inputs, training=None):
         expected = self.kernel_real.shape[0]
@@ -162,19 +239,13 @@ class ComplexDense(Sparsifiable, PairLayer):
                 f"ComplexDense '{self.name}' was built for parts of shape "
                 f"(batch, ..., {expected}). Received shape {tuple(inputs[0].shape)}"
             )
-        bias = None
-        if self.use_bias:
-            bias = tuple(
-                kops.cast(part, self.compute_dtype)
-                for part in (self.bias_real, self.bias_imag)
-            )
-        outputs = ops.complex_dense(inputs, self.effective_kernel(training), bias)
-        real, imag = self.perturb(inputs, outputs, training)
-        return self.activation(real), self.activation(imag)
+        return super().call(inputs, training)
 
-    def variance(self, inputs, sigma2):
-        inputs = tuple(kops.cast(part, sigma2.dtype) for part in inputs)
-        return kops.matmul(ops.squared_modulus(inputs), sigma2)
+    def multiply(self, inputs, kernel):
+        return kops.matmul(inputs, kernel)
+
+    def complex_multiply(self, inputs, kernel):
+        return ops.complex_dense(inputs, kernel)
 
     def compute_output_shape(self, input_shape):
         part, _ = input_shape
@@ -182,77 +253,11 @@ class ComplexDense(Sparsifiable, PairLayer):
         return part, part
 
     def get_config(self):
-        config = super().get_config()
-        config.update(
-            units=self.units,
-            activation=keras.activations.serialize(self.activation),
-            use_bias=self.use_bias,
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-            bias_initializer=keras.initializers.serialize(self.bias_initializer),
-            sparsifier=keras.saving.serialize_keras_object(self.sparsifier),
-        )
-        return config
+        return {**super().get_config(), "units": self.units}
 
 
-@keras.saving.register_keras_serializable("cvzoo")
-class SparsifiableDense(Sparsifiable, keras.layers.Dense):
-    """`keras.layers.Dense` that can hold a sparsifier; `cvzoo.sparsify` puts it in."""
-
-    field = "real"
-
-    def __init__(self, *args, sparsifier=None, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.sparsifier = sparsifiers.get(sparsifier)
-
-    @property
-    def kernel_parts(self):
-        return (self.kernel,)
-
-    @property
-    def kernel(self):
-        return self._kernel
-
-    def build(self, input_shape):
-        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
-        self._kernel = self.add_weight(
-            name="kernel",
-            shape=(input_shape[-1], self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            autocast=False,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.units,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
-        self.build_sparsifier()
-        self.built = True
-
-    def call(self, inputs, training=None):
-        (kernel,) = self.effective_kernel(training)
-        outputs = kops.matmul(inputs, kernel)
-        if self.use_bias:
-            outputs = outputs + self.bias
-        return self.activation(self.perturb(inputs, outputs, training))
-
-    def variance(self, inputs, sigma2):
-        return kops.matmul(kops.square(kops.cast(inputs, sigma2.dtype)), sigma2)
-
-    # Keras' Dense stores a fixed list, without `log_sigma2` and `mask`.
-
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        keras.layers.Layer.load_own_variables(self, store)
-
-    def get_config(self):
-        config = super().get_config()
-        config["sparsifier"] = keras.saving.serialize_keras_object(self.sparsifier)
-        return config
+def check_size(name, value):
+    """The value of an argument that must be a positive integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
+    return value

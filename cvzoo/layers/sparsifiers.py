@@ -252,7 +252,7 @@ class ARD(BayesianSparsifier):
     def divergence(self, layer):
         kernel, log_sigma2 = layer.kernel_parts, layer.log_sigma2
         if self.group == "unit":
-            return ops.unit_divergence(kernel, log_sigma2)
+            return ops.unit_divergence(kernel, log_sigma2, layer.unit_axes)
         term = ops.ARD_COMPLEX if layer.field == "complex" else ops.ARD_REAL
         return ops.summed_divergence(term, kernel, log_sigma2)
 

@@ -17,10 +17,17 @@ from cvzoo.ops.divergences import (
 from cvzoo.ops.noise import add_complex_noise, add_real_noise, replica_normal
 from cvzoo.ops.pairs import (
     check_pair,
-    complex_dense,
     fourier,
     is_complex,
     modulus,
     phase,
     squared_modulus,
+)
+from cvzoo.ops.products import (
+    complex_bilinear,
+    complex_conv,
+    complex_dense,
+    complex_multiply,
+    complex_product,
+    join_last_two,
 )

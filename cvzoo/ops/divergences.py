@@ -91,13 +91,18 @@ def summed_divergence(divergence, kernel, log_sigma2):
     return evaluate(*arguments)
 
 
-def unit_divergence(kernel, log_sigma2):
+def unit_divergence(kernel, log_sigma2, unit_axes=(-1,)):
     """ARD with one prior variance for all weights of an output unit, summed.
 
     A group of n weights shares the prior variance that fits it best,
     `S / n` with `S = Σ (|μ|² + σ²)`. Per group, up to a constant,
-    `n log(S / n) − Σ log σ²`, and half of that in the real case. Groups are the
-    columns (last axis) of the kernel. The structured form named in paper 2, §4.
+    `n log(S / n) − Σ log σ²`, and half of that in the real case. The structured form
+    named in paper 2, §4.
+
+    Args:
+        kernel: Means: a real tensor, or a pair.
+        log_sigma2: Logarithm of the variances, of the shape of one part.
+        unit_axes: Axes of the kernel that number the output units.
 
     Returns:
         float32 scalar, non-negative up to rounding.
@@ -105,13 +110,14 @@ def unit_divergence(kernel, log_sigma2):
     parts = kernel if isinstance(kernel, tuple) else (kernel,)
     parts = [ops.cast(part, "float32") for part in parts]
     log_sigma2 = ops.cast(log_sigma2, "float32")
-    axes = list(range(len(log_sigma2.shape) - 1))
+    rank = len(log_sigma2.shape)
+    units = {axis % rank for axis in unit_axes}
+    axes = [axis for axis in range(rank) if axis not in units]
     second_moment = sum(ops.square(part) for part in parts) + ops.exp(log_sigma2)
     spread = ops.log(ops.mean(second_moment, axis=axes)) - ops.mean(
         log_sigma2, axis=axes
     )
-    size = log_sigma2[..., 0].shape
-    weights = functools.reduce(lambda total, n: total * n, size, 1)
+    weights = math.prod(log_sigma2.shape[axis] for axis in axes)
     return ops.sum(spread) * weights * (0.5 if len(parts) == 1 else 1.0)
 
 

@@ -13,7 +13,7 @@ from cvzoo.layers import (
     PartwiseUniform,
     VariationalDropout,
 )
-from cvzoo.layers.linear import SparsifiableDense
+from cvzoo.layers.sparsifiable import SparsifiableDense
 from tests.helpers import as_complex, check_layer, random_pair
 
 Z = random_pair(5, 4)

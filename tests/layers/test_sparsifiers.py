@@ -12,7 +12,7 @@ from cvzoo.layers import (
     MagnitudePruning,
     VariationalDropout,
 )
-from cvzoo.layers.linear import SparsifiableDense
+from cvzoo.layers.sparsifiable import SparsifiableDense
 from tests.helpers import random_pair
 
 Z = random_pair(5, 4)

@@ -13,16 +13,6 @@ from tests.helpers import as_complex, random_pair
 sizes = st.integers(1, 7)
 
 
-@given(batch=sizes, inputs=sizes, units=sizes, seed=st.integers(0, 99))
-def test_complex_dense_is_numpys_matrix_product(batch, inputs, units, seed):
-    z = random_pair(batch, inputs, seed=seed)
-    kernel = random_pair(inputs, units, seed=seed + 100)
-    bias = random_pair(units, seed=seed + 200)
-    found = as_complex(ops.complex_dense(z, kernel, bias))
-    expected = as_complex(z) @ as_complex(kernel) + as_complex(bias)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
 @given(shape=st.lists(sizes, min_size=1, max_size=3), seed=st.integers(0, 99))
 def test_modulus_and_phase_are_numpys(shape, seed):
     z = random_pair(*shape, seed=seed)

@@ -1,0 +1,137 @@
+"""Bilinear forms of two pairs, and learned phase shifts."""
+
+import keras
+from keras import ops as kops
+
+from cvzoo import ops
+from cvzoo.layers.complex import PairLayer
+from cvzoo.layers.linear import ComplexLinear, check_size
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class ComplexBilinear(ComplexLinear):
+    """Bilinear form of two complex inputs, `yₖ = Σᵢⱼ x̄ᵢ Wᵢⱼₖ zⱼ + bₖ`.
+
+    Args:
+        units: Number of complex outputs.
+        conjugate: Whether the first input is conjugated, so that a common phase of
+            both inputs makes no difference.
+        **kwargs: `activation`, `use_bias`, `kernel_initializer`, `bias_initializer`
+            and `sparsifier`, as in `ComplexDense`. The fan of the default
+            initializers is n·m, as in cplxmodule.
+
+    Call arguments:
+        inputs: List `[x, z]` of two pairs, parts `(batch, ..., n)` and
+            `(batch, ..., m)`.
+
+    Returns:
+        Pair, each part `(batch, ..., units)`.
+
+    Reference:
+        cplxmodule, `CplxBilinear`.
+    """
+
+    def __init__(self, units, conjugate=True, **kwargs):
+        super().__init__(**kwargs)
+        self.units = check_size("units", units)
+        self.conjugate = conjugate
+
+    def __call__(self, inputs, *args, **kwargs):
+        receiver = f"ComplexBilinear '{self.name}'"
+        if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
+            raise ValueError(
+                f"{receiver} works on a list of two pairs, `[x, z]`. Received a "
+                f"{type(inputs).__name__}."
+            )
+        pairs = [ops.check_pair(pair, f"{receiver} (each input)") for pair in inputs]
+        # Past PairLayer, which checks for one pair.
+        return keras.layers.Layer.__call__(self, pairs, *args, **kwargs)
+
+    def build(self, input_shape):
+        (left, _), (right, _) = input_shape
+        if left[-1] is None or right[-1] is None:
+            raise ValueError(
+                f"ComplexBilinear '{self.name}' needs parts with a known last axis. "
+                f"Received shapes {tuple(left)} and {tuple(right)}"
+            )
+        shape = (left[-1], right[-1], self.units)
+        self.add_kernel(shape, self.units, bias_fan=left[-1] * right[-1])
+
+    def complex_multiply(self, inputs, kernel):
+        left, right = inputs
+        return ops.complex_bilinear(left, right, kernel, self.conjugate)
+
+    def variance(self, inputs, sigma2):
+        left, right = (
+            ops.squared_modulus(tuple(kops.cast(part, sigma2.dtype) for part in pair))
+            for pair in inputs
+        )
+        outer = ops.join_last_two(left[..., :, None] * right[..., None, :])
+        return kops.matmul(outer, kops.reshape(sigma2, (-1, self.units)))
+
+    def compute_mask(self, inputs, previous_mask):
+        return previous_mask[0] if previous_mask else None
+
+    def compute_output_shape(self, input_shape):
+        (left, _), _ = input_shape
+        part = (*left[:-1], self.units)
+        return part, part
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(units=self.units, conjugate=self.conjugate)
+        return config
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class PhaseShift(PairLayer):
+    """Turns each channel by a learned angle, `z → z·exp(iθ)`.
+
+    Args:
+        phase_initializer: Initializer of θ, in radians. Defaults to N(0, 0.02²), as in
+            cplxmodule.
+
+    Call arguments:
+        inputs: Pair, each part `(batch, ..., channels)`.
+
+    Returns:
+        Pair of the same shapes.
+
+    Reference:
+        cplxmodule, `CplxPhaseShift`.
+    """
+
+    def __init__(self, phase_initializer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.phase_initializer = keras.initializers.get(
+            phase_initializer or keras.initializers.RandomNormal(stddev=0.02)
+        )
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        part, _ = input_shape
+        self.phase = self.add_weight(
+            name="phase",
+            shape=(part[-1],),
+            initializer=self.phase_initializer,
+            autocast=False,
+        )
+        self.built = True
+
+    def call(self, inputs):
+        phase = kops.convert_to_tensor(self.phase)
+        turn = tuple(
+            kops.cast(function(phase), self.compute_dtype)
+            for function in (kops.cos, kops.sin)
+        )
+        return ops.complex_multiply(inputs, turn)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config["phase_initializer"] = keras.initializers.serialize(
+            self.phase_initializer
+        )
+        return config
