@@ -9,129 +9,17 @@ import math
 
 import keras
 
-from cvzoo import graph, layers, sparsity
-from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
+from cvzoo import allowed_layers, graph, layers, sparsity
+from cvzoo.allowed_layers import is_integer, is_size, list_of
 
 FORMAT = 1
-LARGEST_AXIS = 2**24
 LARGEST_TENSOR = 2**30
-LARGEST_NUMBER = 1e30
 MOST_LAYERS = 10_000
-
-# fmt: off
-ACTIVATIONS = (
-    "elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear",
-    "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
-    "softplus", "softsign", "swish", "tanh",
-)
-# fmt: on
 
 
 class ArchitectureError(ValueError):
     """An architecture that cannot be kept in a preset, or a file that is no such."""
 
-
-def _one_of(*choices):
-    return lambda value: isinstance(value, str | None) and value in choices
-
-
-def _is_boolean(value):
-    return isinstance(value, bool)
-
-
-def _is_integer(value, low=-LARGEST_AXIS, high=LARGEST_AXIS):
-    return isinstance(value, int) and not _is_boolean(value) and low <= value <= high
-
-
-def _is_size(value):
-    return _is_integer(value, low=1)
-
-
-def _is_number(value):
-    is_real = isinstance(value, int | float) and not _is_boolean(value)
-    return is_real and abs(value) < LARGEST_NUMBER
-
-
-def _is_number_or_none(value):
-    return value is None or _is_number(value)
-
-
-def _list_of(check, most):
-    def is_list(value):
-        return (
-            isinstance(value, (list, tuple))
-            and len(value) <= most
-            and all(check(item) for item in value)
-        )
-
-    return is_list
-
-
-def _is_dense_rate(value):
-    return _is_number(value) and 0 <= value < 1
-
-
-_ACTIVATION = _one_of(*ACTIVATIONS)
-_DENSE = {"units": _is_size, "activation": _ACTIVATION, "use_bias": _is_boolean}
-
-# Class → its arguments and what each may be. `PerPart`, whose argument is a layer of
-# this list, is written out below.
-_LAYERS = {
-    keras.layers.Activation: {"activation": _ACTIVATION},
-    keras.layers.Add: {},
-    keras.layers.Concatenate: {"axis": _is_integer},
-    keras.layers.Dense: _DENSE,
-    keras.layers.Dropout: {"rate": _is_dense_rate},
-    keras.layers.ELU: {"alpha": _is_number},
-    keras.layers.Flatten: {},
-    keras.layers.LeakyReLU: {"negative_slope": _is_number},
-    keras.layers.ReLU: {
-        "max_value": _is_number_or_none,
-        "negative_slope": _is_number,
-        "threshold": _is_number,
-    },
-    keras.layers.Rescaling: {"scale": _is_number, "offset": _is_number},
-    keras.layers.Reshape: {"target_shape": _list_of(_is_integer, most=8)},
-    keras.layers.Softmax: {"axis": _is_integer},
-    layers.ComplexDense: _DENSE,
-    layers.FourierFeatures: {
-        "axes": _list_of(_is_integer, most=2),
-        "norm": _one_of("ortho", "backward"),
-        "shift": _is_boolean,
-    },
-    layers.FromComplex: {"layout": _one_of(*FROM_LAYOUTS)},
-    layers.PerPart: {},
-    layers.ToComplex: {
-        "layout": _one_of(None, *TO_LAYOUTS),
-        "mask_value": _is_number_or_none,
-    },
-}
-_BY_NAME = {layer_class.__name__: layer_class for layer_class in _LAYERS}
-
-# Layers without weights, in which nothing is nested.
-_IN_PER_PART = (
-    *("Activation", "Add", "Concatenate", "ELU", "Flatten", "LeakyReLU", "ReLU"),
-    *("Rescaling", "Reshape"),
-)
-
-# What only matters in training, or has one value in every preset.
-_LEFT_OUT = set(
-    [
-        "name",
-        "trainable",
-        "dtype",
-        "seed",
-        "sparsifier",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    ]
-)
-_DEFAULTS = {"data_format": ("channels_last", None)}
 
 _INPUT_DTYPES = ("float32", "complex64", "int32", "uint8")
 
@@ -174,19 +62,22 @@ def _describe_input(layer):
 
 def _describe_layer(layer):
     layer_class = sparsity.plain_class(layer)
-    if layer_class not in _LAYERS:
+    if layer_class not in allowed_layers.LAYERS:
         raise ArchitectureError(
             f"Layer '{layer.name}' is a {layer_class.__name__}, which a preset cannot "
-            f"keep. It keeps: {', '.join(sorted(_BY_NAME))}."
+            f"keep. It keeps: {', '.join(sorted(allowed_layers.BY_NAME))}."
         )
     described = {"class": layer_class.__name__}
     if layer_class is layers.PerPart:
         return {**described, "layer": _describe_layer(layer.layer)}
     for key, value in layer.get_config().items():
-        if key in _LAYERS[layer_class]:
+        if key in allowed_layers.LAYERS[layer_class]:
             _check_value(layer.name, layer_class, key, value)
             described[key] = list(value) if isinstance(value, tuple) else value
-        elif key not in _LEFT_OUT and value not in _DEFAULTS.get(key, (None,)):
+        elif (
+            key not in allowed_layers.LEFT_OUT
+            and value not in allowed_layers.DEFAULTS.get(key, (None,))
+        ):
             raise ArchitectureError(
                 f"Layer '{layer.name}' ({layer_class.__name__}) has {key}={value!r}, "
                 "which a preset cannot keep."
@@ -247,12 +138,11 @@ class _Guarded:
 
     def __call__(self, inputs):
         if sparsity.is_linear(self.layer):
-            shape = keras.tree.flatten(inputs)[0].shape
-            found = (shape[-1], self.layer.units)
+            found = sparsity.kernel_shape(self.layer, inputs)
             stated = self.tensors.get(f"{self.layer.name}/kernel")
             if (
                 stated is None
-                or tuple(stated) != found
+                or tuple(stated) != tuple(found)
                 or math.prod(found) > LARGEST_TENSOR
             ):
                 raise ArchitectureError(
@@ -318,7 +208,7 @@ def _check_input(description):
     _check_keys("input", description, ["name", "shape", "dtype"])
     if not isinstance(description["name"], str):
         raise ArchitectureError(f"Not a name of an input: {description['name']!r}")
-    sizes = _list_of(lambda size: size is None or _is_size(size), most=8)
+    sizes = list_of(lambda size: size is None or is_size(size), most=8)
     if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
         raise ArchitectureError(f"Not an input: {description!r}")
     if math.prod(size or 1 for size in description["shape"]) > LARGEST_TENSOR:
@@ -335,31 +225,36 @@ def _check_known(who, tensor, known):
 def _check_layer(name, description):
     name_of_class = description.get("class") if isinstance(description, dict) else None
     layer_class = (
-        _BY_NAME.get(name_of_class) if isinstance(name_of_class, str) else None
+        allowed_layers.BY_NAME.get(name_of_class)
+        if isinstance(name_of_class, str)
+        else None
     )
     if layer_class is None:
         raise ArchitectureError(
             f"Layer '{name}' has a class outside the list: {description!r}. Known: "
-            f"{', '.join(sorted(_BY_NAME))}."
+            f"{', '.join(sorted(allowed_layers.BY_NAME))}."
         )
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         _check_keys(f"layer '{name}'", arguments, ["layer"])
         inner = arguments["layer"]
-        if not isinstance(inner, dict) or inner.get("class") not in _IN_PER_PART:
+        if (
+            not isinstance(inner, dict)
+            or inner.get("class") not in allowed_layers.IN_PER_PART
+        ):
             raise ArchitectureError(
                 f"Layer '{name}' (PerPart) has layer={inner!r}. It may hold: "
-                f"{', '.join(_IN_PER_PART)}."
+                f"{', '.join(allowed_layers.IN_PER_PART)}."
             )
         _check_layer(name, inner)
         return
-    _check_keys(f"layer '{name}'", arguments, list(_LAYERS[layer_class]))
+    _check_keys(f"layer '{name}'", arguments, list(allowed_layers.LAYERS[layer_class]))
     for key, value in arguments.items():
         _check_value(name, layer_class, key, value)
 
 
 def _check_value(name, layer_class, key, value):
-    if not _LAYERS[layer_class][key](value):
+    if not allowed_layers.LAYERS[layer_class][key](value):
         raise ArchitectureError(
             f"Layer '{name}' ({layer_class.__name__}) has {key}={value!r}, which is "
             "not among the values that a preset may hold."
@@ -375,7 +270,7 @@ def _check_keys(what, found, expected):
 
 
 def _make_layer(name, description):
-    layer_class = _BY_NAME[description["class"]]
+    layer_class = allowed_layers.BY_NAME[description["class"]]
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
@@ -390,6 +285,6 @@ def _tensors(structure):
             return tuple(values) if kind == "pair" else values
     if isinstance(structure, list) and len(structure) == 3:
         layer, call, index = structure
-        if isinstance(layer, str) and _is_integer(call, 0) and _is_integer(index, 0):
+        if isinstance(layer, str) and is_integer(call, 0) and is_integer(index, 0):
             return graph.Tensor(layer, call, index)
     raise ArchitectureError(f"Not a tensor, pair or list of them: {structure!r}")

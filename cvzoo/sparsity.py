@@ -253,6 +253,23 @@ def copy_linear(old, new):
         variable.assign(value)
 
 
+def kernel_shape(layer, inputs):
+    """Shape that (each part of) the kernel of a linear layer has for some inputs.
+
+    Args:
+        layer: A linear layer, built or not, channels last.
+        inputs: The tensor, or structure of tensors, that it is called on.
+    """
+    if is_complex_linear(layer):
+        return layer.kernel_shape_for(
+            keras.tree.map_structure(lambda tensor: tuple(tensor.shape), inputs)
+        )
+    channels = inputs.shape[-1]
+    if plain_class(layer) is keras.layers.Dense:
+        return channels, layer.units
+    return *layer.kernel_size, channels // layer.groups, layer.filters
+
+
 def kernel_variables(layer):
     if isinstance(layer, Sparsifiable):
         return layer.kernel_parts

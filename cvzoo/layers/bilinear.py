@@ -54,8 +54,11 @@ class ComplexBilinear(ComplexLinear):
                 f"ComplexBilinear '{self.name}' needs parts with a known last axis. "
                 f"Received shapes {tuple(left)} and {tuple(right)}"
             )
-        shape = (left[-1], right[-1], self.units)
-        self.add_kernel(shape, self.units, bias_fan=left[-1] * right[-1])
+        self.add_kernel(input_shape, self.units, bias_fan=left[-1] * right[-1])
+
+    def kernel_shape_for(self, input_shape):
+        (left, _), (right, _) = input_shape
+        return left[-1], right[-1], self.units
 
     def complex_multiply(self, inputs, kernel):
         left, right = inputs

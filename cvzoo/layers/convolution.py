@@ -124,8 +124,12 @@ class ComplexConv(ComplexWindowed):
                 f"channels, in parts of shape {tuple(input_shape[0])}"
             )
         self.compute_output_shape(input_shape)
-        shape = (*self.kernel_size, self.inputs // self.groups, self.filters)
-        self.add_kernel(shape, self.filters, bias_fan=math.prod(shape[:-1]))
+        fan = math.prod(self.kernel_size) * self.inputs // self.groups
+        self.add_kernel(input_shape, self.filters, bias_fan=fan)
+
+    def kernel_shape_for(self, input_shape):
+        inputs = self.channels(input_shape) // self.groups
+        return *self.kernel_size, inputs, self.filters
 
     @property
     def _arguments(self):

@@ -71,8 +71,9 @@ class Sparsifiable:
 class ComplexLinear(Sparsifiable, PairLayer):
     """Base of complex layers `activation(z · W + b)`.
 
-    A subclass creates its kernel with `add_kernel` in `build`, and gives
+    A subclass calls `add_kernel` in `build`, and gives
 
+    - `kernel_shape_for(input_shape)`: shape of each part of the kernel;
     - `multiply(inputs, kernel)`: the real bilinear map;
     - `complex_multiply(inputs, kernel)`: the same for pairs, if something is faster
       than three real products;
@@ -121,16 +122,16 @@ class ComplexLinear(Sparsifiable, PairLayer):
     def bias_parts(self):
         return (self.bias_real, self.bias_imag) if self.use_bias else ()
 
-    def add_kernel(self, shape, units, bias_fan):
+    def add_kernel(self, input_shape, units, bias_fan):
         """Creates the kernel, the bias of length `units`, and the sparsifier's state.
 
         Args:
-            shape: Shape of each part of the kernel.
+            input_shape: That of `build`.
             units: Number of outputs.
             bias_fan: The default bias is uniform on ±1/√bias_fan.
         """
         self.kernel_real, self.kernel_imag = self.add_pair(
-            "kernel", shape, self.kernel_initializer
+            "kernel", self.kernel_shape_for(input_shape), self.kernel_initializer
         )
         self.bias_real = self.bias_imag = None
         if self.use_bias:
@@ -230,7 +231,10 @@ class ComplexDense(ComplexLinear):
                 f"ComplexDense '{self.name}' needs parts of shape (batch, ..., inputs) "
                 f"with a known last axis. Received shape {tuple(shape)}"
             )
-        self.add_kernel((shape[-1], self.units), self.units, bias_fan=self.units)
+        self.add_kernel(input_shape, self.units, bias_fan=self.units)
+
+    def kernel_shape_for(self, input_shape):
+        return input_shape[0][-1], self.units
 
     def call(self, inputs, training=None):
         expected = self.kernel_real.shape[0]

@@ -38,8 +38,11 @@ class ComplexConvTranspose(ComplexWindowed):
 
     def build(self, input_shape):
         self.inputs = self.channels(input_shape)
-        shape = (*self.kernel_size, self.filters, self.inputs)
-        self.add_kernel(shape, self.filters, bias_fan=math.prod(shape[:-1]))
+        fan = math.prod(self.kernel_size) * self.filters
+        self.add_kernel(input_shape, self.filters, bias_fan=fan)
+
+    def kernel_shape_for(self, input_shape):
+        return *self.kernel_size, self.filters, self.channels(input_shape)
 
     def multiply(self, inputs, kernel):
         return kops.conv_transpose(
@@ -169,10 +172,14 @@ class ComplexDepthwiseConv2D(ComplexWindowed):
         self.inputs = self.channels(input_shape)
         self.compute_output_shape(input_shape)
         self.add_kernel(
-            (*self.kernel_size, self.inputs, self.depth_multiplier),
+            input_shape,
             self.inputs * self.depth_multiplier,
             bias_fan=math.prod(self.kernel_size),
         )
+
+    def kernel_shape_for(self, input_shape):
+        inputs = self.channels(input_shape)
+        return *self.kernel_size, inputs, self.depth_multiplier
 
     def multiply(self, inputs, kernel):
         return kops.depthwise_conv(

@@ -1,0 +1,164 @@
+"""The closed list of layers, arguments and values that a preset may hold."""
+
+import keras
+
+from cvzoo import layers
+from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
+
+LARGEST_AXIS = 2**24
+LARGEST_NUMBER = 1e30
+
+# fmt: off
+ACTIVATIONS = (
+    "elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear",
+    "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "softsign", "swish", "tanh",
+)
+# fmt: on
+
+
+def one_of(*choices):
+    return lambda value: isinstance(value, str | None) and value in choices
+
+
+def is_boolean(value):
+    return isinstance(value, bool)
+
+
+def is_integer(value, low=-LARGEST_AXIS, high=LARGEST_AXIS):
+    return isinstance(value, int) and not is_boolean(value) and low <= value <= high
+
+
+def is_size(value):
+    return is_integer(value, low=1)
+
+
+def is_number(value):
+    is_real = isinstance(value, int | float) and not is_boolean(value)
+    return is_real and abs(value) < LARGEST_NUMBER
+
+
+def is_number_or_none(value):
+    return value is None or is_number(value)
+
+
+def list_of(check, most):
+    def is_list(value):
+        return (
+            isinstance(value, (list, tuple))
+            and len(value) <= most
+            and all(check(item) for item in value)
+        )
+
+    return is_list
+
+
+def is_rate(value):
+    return is_number(value) and 0 <= value < 1
+
+
+def is_fraction(value):
+    return is_number(value) and 0 <= value <= 1
+
+
+_ACTIVATION = one_of(*ACTIVATIONS)
+_SIZES = list_of(is_size, most=3)
+_LINEAR = {"activation": _ACTIVATION, "use_bias": is_boolean}
+_DENSE = {**_LINEAR, "units": is_size}
+_WINDOWED = {
+    **_LINEAR,
+    "kernel_size": _SIZES,
+    "strides": _SIZES,
+    "padding": one_of("valid", "same", "causal", "circular"),
+    "dilation_rate": _SIZES,
+}
+_CONVOLUTION = {**_WINDOWED, "filters": is_size, "groups": is_size}
+_TRANSPOSED = {
+    **_WINDOWED,
+    "filters": is_size,
+    "output_padding": lambda value: value is None or _PADS(value),
+}
+_PADS = list_of(lambda value: is_integer(value, low=0), most=3)
+_POOLING = {
+    "pool_size": _SIZES,
+    "strides": _SIZES,
+    "padding": one_of("valid", "same"),
+}
+_GLOBAL_POOLING = {"keepdims": is_boolean}
+_BY = {"by": one_of("parts", "modulus")}
+_NORMALIZATION = {"axis": is_integer, "momentum": is_fraction, "epsilon": is_fraction}
+
+# Class → its arguments and what each may be. `PerPart`, whose argument is a layer of
+# this list, is treated apart.
+LAYERS = {
+    keras.layers.Activation: {"activation": _ACTIVATION},
+    keras.layers.Add: {},
+    keras.layers.AveragePooling1D: _POOLING,
+    keras.layers.AveragePooling2D: _POOLING,
+    keras.layers.BatchNormalization: {
+        **_NORMALIZATION,
+        "center": is_boolean,
+        "scale": is_boolean,
+    },
+    keras.layers.Concatenate: {"axis": is_integer},
+    keras.layers.Conv1D: _CONVOLUTION,
+    keras.layers.Conv2D: _CONVOLUTION,
+    keras.layers.Conv3D: _CONVOLUTION,
+    keras.layers.Dense: _DENSE,
+    keras.layers.Dropout: {"rate": is_rate},
+    keras.layers.ELU: {"alpha": is_number},
+    keras.layers.Flatten: {},
+    keras.layers.GlobalAveragePooling1D: _GLOBAL_POOLING,
+    keras.layers.GlobalAveragePooling2D: _GLOBAL_POOLING,
+    keras.layers.LeakyReLU: {"negative_slope": is_number},
+    keras.layers.MaxPooling1D: _POOLING,
+    keras.layers.MaxPooling2D: _POOLING,
+    keras.layers.ReLU: {
+        "max_value": is_number_or_none,
+        "negative_slope": is_number,
+        "threshold": is_number,
+    },
+    keras.layers.Rescaling: {"scale": is_number, "offset": is_number},
+    keras.layers.Reshape: {"target_shape": list_of(is_integer, most=8)},
+    keras.layers.Softmax: {"axis": is_integer},
+    layers.ComplexConv1D: _CONVOLUTION,
+    layers.ComplexConv1DTranspose: _TRANSPOSED,
+    layers.ComplexConv2D: _CONVOLUTION,
+    layers.ComplexConv2DTranspose: _TRANSPOSED,
+    layers.ComplexConv3D: _CONVOLUTION,
+    layers.ComplexDense: _DENSE,
+    layers.ComplexDepthwiseConv2D: {**_WINDOWED, "depth_multiplier": is_size},
+    layers.ComplexBilinear: {**_DENSE, "conjugate": is_boolean},
+    layers.FourierFeatures: {
+        "axes": list_of(is_integer, most=2),
+        "norm": one_of("ortho", "backward"),
+        "shift": is_boolean,
+    },
+    layers.FromComplex: {"layout": one_of(*FROM_LAYOUTS)},
+    layers.PerPart: {},
+    layers.PhaseShift: {},
+    layers.ToComplex: {
+        "layout": one_of(None, *TO_LAYOUTS),
+        "mask_value": is_number_or_none,
+    },
+}
+BY_NAME = {layer_class.__name__: layer_class for layer_class in LAYERS}
+
+# Layers without weights, in which nothing is nested.
+IN_PER_PART = (
+    *("Activation", "Add", "AveragePooling1D", "AveragePooling2D", "Concatenate"),
+    *("ELU", "Flatten", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "ReLU"),
+    *("Rescaling", "Reshape"),
+)
+
+# What only matters in training, or has one value in every preset.
+LEFT_OUT = {
+    *("name", "trainable", "dtype", "seed", "sparsifier", "synchronized"),
+    *(
+        f"{weight}_{role}"
+        for weight in ("kernel", "bias", "beta", "gamma", "moving_mean")
+        + ("moving_variance", "phase", "threshold", "activity")
+        for role in ("initializer", "regularizer", "constraint")
+    ),
+}
+DEFAULTS = {"data_format": ("channels_last", None), "renorm": (False,)}
