@@ -15,7 +15,7 @@ test: $(VENV)/installed
 	$(RUN) -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/installed
-	$(RUN) -m tests.benchmarks
+	$(RUN) -m tests.benchmarks $(ONLY)
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

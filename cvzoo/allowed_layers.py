@@ -88,6 +88,8 @@ _GLOBAL_POOLING = {"keepdims": is_boolean}
 _BY = {"by": one_of("parts", "modulus")}
 _NORMALIZATION = {"axis": is_integer, "momentum": is_fraction, "epsilon": is_fraction}
 
+_AFFINE = one_of(None, "full", "symmetric")
+
 # Class → its arguments and what each may be. `PerPart`, whose argument is a layer of
 # this list, is treated apart.
 LAYERS = {
@@ -121,6 +123,7 @@ LAYERS = {
     keras.layers.Rescaling: {"scale": is_number, "offset": is_number},
     keras.layers.Reshape: {"target_shape": list_of(is_integer, most=8)},
     keras.layers.Softmax: {"axis": is_integer},
+    layers.ComplexBatchNormalization: {**_NORMALIZATION, "affine": _AFFINE},
     layers.ComplexConv1D: _CONVOLUTION,
     layers.ComplexConv1DTranspose: _TRANSPOSED,
     layers.ComplexConv2D: _CONVOLUTION,
@@ -129,6 +132,12 @@ LAYERS = {
     layers.ComplexDense: _DENSE,
     layers.ComplexDepthwiseConv2D: {**_WINDOWED, "depth_multiplier": is_size},
     layers.ComplexBilinear: {**_DENSE, "conjugate": is_boolean},
+    layers.ComplexLayerNormalization: {
+        "axis": is_integer,
+        "epsilon": is_fraction,
+        "affine": _AFFINE,
+        "statistics": one_of("features", "space"),
+    },
     layers.FourierFeatures: {
         "axes": list_of(is_integer, most=2),
         "norm": one_of("ortho", "backward"),

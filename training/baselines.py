@@ -19,8 +19,8 @@ import safetensors.numpy
 import sklearn.linear_model
 
 import cvzoo
-from cvzoo import packing, sparsity, weights
-from cvzoo.layers import ComplexDense, FourierFeatures, FromComplex, PerPart
+from cvzoo import graph, packing, sparsity, weights
+from cvzoo.models import registry
 from training import train
 
 
@@ -34,6 +34,8 @@ class Row:
         bytes: Size of the weights file.
         validation: Accuracy on the validation split.
         test: Accuracy on the test split.
+        by_group: Group of the data, for example a signal-to-noise ratio → accuracy on
+            its test examples; `None` where the data has no groups.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Row:
     bytes: int
     validation: float
     test: float
+    by_group: dict | None = None
 
 
 @dataclasses.dataclass
@@ -87,7 +90,21 @@ def measured(name, model, data):
         report.bytes,
         scores["validation"][name],
         scores["test"][name],
+        accuracy_by_group(model, data),
     )
+
+
+def accuracy_by_group(model, data):
+    """Group of the test data → accuracy, or `None` where it has no groups."""
+    groups = data.groups("test")
+    if groups is None:
+        return None
+    inputs, labels = data.examples["test"]
+    logits = model.predict(inputs, batch_size=1024, verbose=0)
+    right = logits.argmax(axis=-1) == labels.numpy()
+    return {
+        str(group): float(right[groups == group].mean()) for group in np.unique(groups)
+    }
 
 
 def compressed(run, name, sparsifiers):
@@ -134,25 +151,46 @@ def small_complex(run):
     return _small(run, "small dense complex network", "complex")
 
 
-def low_rank(run):
-    """Complex layers whose kernel is a product of two thin ones, as many bytes."""
-    arguments = run.config["model"]
-    rank = 6
-
-    def build(units):
-        x = pixels = keras.Input(arguments["input_shape"], name="pixels")
-        x = FourierFeatures(norm=arguments["fourier_norm"], name="fourier")(x)
-        x = PerPart(keras.layers.Flatten(), name="flatten")(x)
-        x = ComplexDense(rank, use_bias=False, name="thin")(x)
-        x = ComplexDense(units, name="hidden")(x)
-        x = PerPart(keras.layers.ReLU(), name="relu")(x)
-        x = ComplexDense(rank, use_bias=False, name="thin_output")(x)
-        x = ComplexDense(arguments["classes"], name="output")(x)
-        return keras.Model(pixels, FromComplex("real", name="logits")(x))
-
+def low_rank(run, rank=6):
+    """Each kernel a product of two thin ones, as many bytes."""
     keras.utils.set_random_seed(run.config["seed"])
-    model = _largest_within(run.budget(), build)
+    model = _largest_within(
+        run.budget(), lambda size: with_low_rank(_sized(run.config, size), rank)
+    )
     return _from_scratch(run, f"low rank ({rank})", model)
+
+
+def with_low_rank(model, rank):
+    """A model whose linear layers are each preceded by one of `rank` outputs.
+
+    A convolution becomes one of `rank` filters, and one with a window of 1. Layers of
+    at most `rank` outputs stay as they are.
+    """
+    plan = graph.read(model)
+    layers = {name: _factorized(layer, rank) for name, layer in plan.layers.items()}
+    return graph.rebuild(plan, layers, model.name)
+
+
+def _factorized(layer, rank):
+    if isinstance(layer, keras.layers.InputLayer):
+        return keras.Input(layer.batch_shape[1:], dtype=layer.dtype, name=layer.name)
+    config = layer.get_config()
+    outputs = config.get("units", config.get("filters", 0))
+    if not sparsity.is_linear(layer) or outputs <= rank:
+        return type(layer).from_config(config)
+    size = "units" if "units" in config else "filters"
+    thin = {size: rank, "name": f"{layer.name}_thin", "use_bias": False}
+    wide = {}
+    if size == "filters":
+        wide = {"kernel_size": 1, "strides": 1, "dilation_rate": 1, "padding": "valid"}
+    first = type(layer).from_config({**config, **thin, "activation": None})
+    second = type(layer).from_config({**config, **wide})
+    return lambda inputs: second(first(inputs))
+
+
+def same_real(run):
+    """R: the real network of the same width, sparsified to as many bytes."""
+    return _real(run, "R, same sparsifier, equal bytes", 1)
 
 
 def twice_real(run, name="2R, same sparsifier, equal bytes", sparsifiers=None):
@@ -164,8 +202,12 @@ def twice_real(run, name="2R, same sparsifier, equal bytes", sparsifiers=None):
         sparsifiers: Instead of the recipe's. The row then gets as many bytes as the
             complex network has with them.
     """
+    return _real(run, name, 2, sparsifiers)
+
+
+def _real(run, name, factor, sparsifiers=None):
     config = copy.deepcopy(run.config)
-    config["model"].update(field="real", width=2 * config["model"]["width"])
+    config["model"].update(field="real", width=factor * config["model"]["width"])
     budget = run.budget()
     if sparsifiers is not None:
         config["stages"]["sparsify"]["sparsifiers"] = copy.deepcopy(sparsifiers)
@@ -193,7 +235,8 @@ def int8(run):
     def encode(value):
         if value.ndim == 1:
             return {"": value}, value
-        scale = np.abs(value).max(axis=0, keepdims=True) / 127
+        largest = np.abs(value).max(axis=tuple(range(value.ndim - 1)), keepdims=True)
+        scale = np.maximum(largest, 1e-30) / 127
         quantized = np.round(value / scale).astype(np.int8)
         return {"": quantized, ":scale": scale}, quantized * scale
 
@@ -234,6 +277,7 @@ ROWS = {
         same_masks_fresh_weights,
         small_real,
         small_complex,
+        same_real,
         twice_real,
         low_rank,
         float16,
@@ -254,22 +298,27 @@ def _held_out(run):
         yield inputs.numpy(), labels.numpy()
 
 
+def _sized(config, size, **changes):
+    """The recipe's network at width 1, of another size."""
+    argument = registry.size_argument(config["model"]["name"])
+    changes = {"width": 1, argument: size, **changes}
+    return cvzoo.create_model(**_model_arguments(config, **changes))
+
+
 def _small(run, name, field):
     keras.utils.set_random_seed(run.config["seed"])
     model = _largest_within(
         run.budget(),
-        lambda units: cvzoo.create_model(
-            **_model_arguments(run.config, field=field, units=units, width=1)
-        ),
+        lambda size: _sized(run.config, size, field=field),
     )
     return _from_scratch(run, name, model)
 
 
 def _largest_within(budget, build):
-    """The model of most units whose packed weights fit in `budget` bytes."""
-    units, model = 1, build(1)
-    while packed_bytes(larger := build(units + 1)) <= budget:
-        units, model = units + 1, larger
+    """The largest model whose packed weights fit in `budget` bytes."""
+    size, model = 1, build(1)
+    while packed_bytes(larger := build(size + 1)) <= budget:
+        size, model = size + 1, larger
     return model
 
 

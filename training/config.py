@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import pkgutil
 
 import training.data
@@ -15,7 +16,7 @@ _SCHEMA = {
     "name": str,
     "seed": int,
     "model": _ANY,
-    "data": {"name": str, "fold": int, "batch_size": int},
+    "data": _ANY,
     "optimizer": {
         "learning_rate": float,
         "drop_factor": float,
@@ -51,6 +52,18 @@ def names():
     return found
 
 
+def family(name):
+    """Names of all recipes in the file of one."""
+    known = names()
+    return [other for other in known if known[other][0] is known[name][0]]
+
+
+def label(name):
+    """What tables call a recipe's method."""
+    module, arguments = names()[name]
+    return module.LABELS[arguments["method"]]
+
+
 def get(name, changes=()):
     """The recipe of a name.
 
@@ -72,6 +85,7 @@ def get(name, changes=()):
 def check(config):
     """Raises where a recipe has unknown or missing keys, or values of a wrong type."""
     _check_keys("recipe", config, _SCHEMA)
+    _check_data(config["data"])
     _check_values(config)
     for term in config["stages"]["sparsify"]["sparsifiers"]:
         if not isinstance(term, dict):
@@ -109,15 +123,30 @@ def _check_values(config):
             f"`metrics` must hold 'accuracy', which runs report. Received: "
             f"{config['metrics']!r}"
         )
-    if config["data"]["name"] not in data_sets():
-        raise ConfigError(
-            f"No data set is called {config['data']['name']!r}. "
-            f"{nearest_names(config['data']['name'], data_sets())}"
-        )
     if not isinstance(config["model"], dict) or "name" not in config["model"]:
         raise ConfigError(
             "`model` must be a dictionary with a name, and arguments of its builder."
         )
+
+
+def _check_data(data):
+    """Raises unless `data` names a data set and only options that its loader takes."""
+    if not isinstance(data, dict) or data.get("name") not in data_sets():
+        name = data.get("name") if isinstance(data, dict) else data
+        raise ConfigError(
+            f"No data set is called {name!r}. {nearest_names(name, data_sets())}"
+        )
+    schema = {"name": str, "batch_size": int}
+    schema |= dict.fromkeys(data_options(data["name"]), int)
+    _check_keys("recipe.data", data, schema)
+
+
+def data_options(name):
+    """Options of a data set's loader, all of them integers."""
+    load = importlib.import_module(f"training.data.{name}").load
+    return [
+        option for option in inspect.signature(load).parameters if option != "split"
+    ]
 
 
 def data_sets():

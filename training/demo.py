@@ -8,10 +8,7 @@ exports it and asks it from a process without cvzoo; and compares it with baseli
 """
 
 import argparse
-import concurrent.futures
-import copy
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -20,7 +17,8 @@ import time
 from pathlib import Path
 
 import rich.console
-import rich.progress
+
+from training.compare import compare, train_folds
 
 # Modules that import TensorFlow are imported inside functions, once its native
 # messages go to a file.
@@ -34,16 +32,8 @@ METHODS = {
     "C-VD + unit ARD": "two_layer_dense_complex_unit_ard_vd_digits",
     "unit ARD + magnitude": "two_layer_dense_complex_unit_ard_magnitude_digits",
 }
-WORKERS = 2
 
 console = rich.console.Console()
-
-
-def run_fold(config, workdir, quiet):
-    """The recipe on one fold."""
-    from training import train
-
-    train.run(config, workdir, quiet=quiet)
 
 
 def stage_scores(workdirs):
@@ -56,18 +46,6 @@ def stage_scores(workdirs):
         }
         for split, stages in runs[0].items()
     }
-
-
-def make_row(workdir, kind, *arguments):
-    """One row of the table, in a worker process."""
-    from training import baselines
-
-    run = baselines.Run.open(workdir)
-    if kind == "main":
-        return baselines.measured(*arguments, run.pruned(), run.data)
-    if kind == "compressed":
-        return baselines.compressed(run, *arguments)
-    return baselines.ROWS[kind](run, *arguments)
 
 
 def main_name(config):
@@ -106,64 +84,6 @@ def sparsifiers_of(recipe):
     from training import config as configs
 
     return configs.get(recipe)["stages"]["sparsify"]["sparsifiers"]
-
-
-def _prepare_worker():
-    import tensorflow as tf
-
-    # Many small models are traced in turn; TensorFlow warns of that.
-    tf.get_logger().setLevel("ERROR")
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _pool():
-    return concurrent.futures.ProcessPoolExecutor(
-        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
-    )
-
-
-def train_folds(config, folds, out):
-    """Runs the recipe on each fold; returns the folders."""
-    runs = []
-    for fold in folds:
-        changed = copy.deepcopy(config)
-        changed["data"]["fold"] = fold
-        runs.append((changed, out / f"fold{fold}"))
-    if len(runs) == 1:
-        run_fold(*runs[0], quiet=False)
-    else:
-        with _pool() as pool:
-            waiting = [pool.submit(run_fold, *run, quiet=True) for run in runs]
-            _wait(waiting, "training the folds")
-    return [workdir for _, workdir in runs]
-
-
-def compare(config, workdirs):
-    """All rows of all folds: list over folds of lists of rows."""
-    jobs = [("uncompressed",), *our_jobs(config), *baseline_jobs()]
-    with _pool() as pool:
-        waiting = [
-            pool.submit(make_row, workdir, *job) for workdir in workdirs for job in jobs
-        ]
-        rows = _wait(waiting, "training what it is compared with")
-    return [rows[at : at + len(jobs)] for at in range(0, len(rows), len(jobs))]
-
-
-def _wait(futures, label):
-    columns = (
-        rich.progress.TextColumn(label),
-        rich.progress.BarColumn(bar_width=24),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=len(futures))
-        for future in concurrent.futures.as_completed(futures):
-            future.result()
-            bar.advance(task)
-    return [future.result() for future in futures]
 
 
 def check_preset(workdir):
@@ -253,7 +173,8 @@ def main(arguments=None):
         folds = [int(fold) for fold in options.folds.split(",")]
     console.print(f"[bold]{CONFIG}[/]\n{digits.ABOUT['name']}: {list(folds)}")
     workdirs = train_folds(config, folds, options.out)
-    rows_by_fold = compare(config, workdirs)
+    jobs = [("uncompressed",), *our_jobs(config), *baseline_jobs()]
+    rows_by_fold = compare(workdirs, jobs)
     n_test = len(digits.indices("test", folds[0]))
     ours = [name for _, name, *_ in our_jobs(config)]
     lines = results.summarize(rows_by_fold, ours, n_test)

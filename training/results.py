@@ -70,6 +70,27 @@ def summarize(rows_by_fold, compressed_names, n_test):
     return lines
 
 
+def by_group(rows_by_fold):
+    """Name → groups as numbers, mean accuracy in percent, its standard error.
+
+    Rows without groups are left out.
+    """
+    tables = [{row.name: row for row in rows} for rows in rows_by_fold]
+    curves = {}
+    for name, row in tables[0].items():
+        if row.by_group is None:
+            continue
+        groups = sorted(row.by_group, key=float)
+        values = 100 * np.array(
+            [[table[name].by_group[group] for group in groups] for table in tables]
+        )
+        error = None
+        if len(values) > 1:
+            error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        curves[name] = np.array(groups, float), values.mean(axis=0), error
+    return curves
+
+
 def dominating(lines, names):
     """Name → baselines that are no larger and no worse, and better in one."""
     found = {}

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import presets
+from cvzoo.models import registry
 from training import config as configs
 from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
 
@@ -41,6 +42,7 @@ class Data:
     def __init__(self, config):
         options = dict(config["data"])
         name, self.batch_size = options.pop("name"), options.pop("batch_size")
+        self.options = options
         self.module = importlib.import_module(f"training.data.{name}")
         self.examples = {}
         for split in self.module.SPLITS:
@@ -63,6 +65,16 @@ class Data:
         batches = tf.data.Dataset.range(epochs).flat_map(epoch)
         batches = batches.map(lambda at: (tf.gather(inputs, at), tf.gather(labels, at)))
         return batches.prefetch(tf.data.AUTOTUNE)
+
+    def size(self, split):
+        """Number of examples of a split."""
+        return len(self.examples[split][1])
+
+    def groups(self, split):
+        """A number for each example that scores are told apart by, or `None`."""
+        if not hasattr(self.module, "groups"):
+            return None
+        return self.module.groups(split, **self.options)
 
     def evaluation(self, split):
         """Batches of a split, in order."""
@@ -216,7 +228,7 @@ def save(compact, baseline, trained, config, data, folder):
         compile=compile_settings(config),
         config=config,
         scores={
-            "metric": "accuracy on test writers",
+            "metric": f"accuracy, test split of {data.module.ABOUT['name']}",
             "test": round(trained.scores["test"]["finetune"], 4),
             "validation": round(trained.scores["validation"]["finetune"], 4),
             "test before compression": round(trained.scores["test"]["pretrain"], 4),
@@ -252,9 +264,14 @@ def run(config, workdir, quiet=False):
 
 
 def quick(config):
-    """A copy with one epoch a stage, of a network a sixteenth as wide."""
+    """A copy with one epoch a stage, of a tiny network and few examples."""
     config = copy.deepcopy(config)
-    config["model"]["units"] = max(1, config["model"]["units"] // 16)
+    tiny = registry.tiny_arguments(config["model"]["name"])
+    size = registry.size_argument(config["model"]["name"])
+    config["model"][size] = tiny[size]
+    for option in config["data"]:
+        if option.startswith("n_"):
+            config["data"][option] = 256
     for stage in config["stages"].values():
         stage["epochs"] = 1
     return config

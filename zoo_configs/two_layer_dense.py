@@ -26,6 +26,13 @@ METHODS = {
         {"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7},
     ],
 }
+LABELS = {
+    "vd": "C-VD",
+    "ard": "C-ARD",
+    "unit_ard_vd": "C-VD + unit ARD",
+    "magnitude": "gradual magnitude",
+    "unit_ard_magnitude": "unit ARD + magnitude",
+}
 FIELDS = ("complex", "real")
 
 

@@ -3,10 +3,10 @@
 import keras
 
 from cvzoo.layers import ComplexDense, FourierFeatures, FromComplex, PerPart, ToComplex
-from cvzoo.models.registry import register_model
+from cvzoo.models.registry import check_choice, register_model
 
 
-@register_model(tiny={"units": 8, "input_shape": (4, 4, 1), "classes": 3})
+@register_model(tiny={"units": 8, "input_shape": (4, 4, 1), "classes": 3}, size="units")
 def two_layer_dense(
     field="complex",
     features="fft",
@@ -33,8 +33,8 @@ def two_layer_dense(
     Returns:
         A `keras.Model` from `pixels`, in [0, 1], to `logits`.
     """
-    _check_choice("field", field, ("real", "complex"))
-    _check_choice("features", features, ("raw", "fft"))
+    check_choice("field", field, ("real", "complex"))
+    check_choice("features", features, ("raw", "fft"))
     hidden = round(units * width)
     x = pixels = keras.Input(input_shape, name="pixels")
     if features == "fft":
@@ -67,8 +67,3 @@ def _real_dense(inputs, units, name):
         bias_initializer=keras.initializers.RandomUniform(-limit, limit),
         name=name,
     )
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}. Received: {value!r}")

@@ -7,18 +7,21 @@ from cvzoo.catalogue import nearest_names
 
 _BUILDERS = {}
 _TINY = {}
+_SIZES = {}
 
 
-def register_model(tiny):
+def register_model(tiny, size):
     """Registers a builder, a function that returns a `keras.Model`, under its name.
 
     Args:
         tiny: Arguments that make the network small enough for tests.
+        size: Name of the argument that a network of fewer bytes has less of.
     """
 
     def register(builder):
         _BUILDERS[builder.__name__] = builder
         _TINY[builder.__name__] = tiny
+        _SIZES[builder.__name__] = size
         return builder
 
     return register
@@ -32,6 +35,11 @@ def list_models():
 def tiny_arguments(name):
     """Arguments that make an architecture small enough for tests."""
     return dict(_TINY[name])
+
+
+def size_argument(name):
+    """Name of the argument that sets how large an architecture is."""
+    return _SIZES[name]
 
 
 def create_model(name, **arguments):
@@ -63,3 +71,9 @@ def create_model(name, **arguments):
         ) from error
     graph.check_pairs(model)
     return model
+
+
+def check_choice(name, value, choices):
+    """Raises unless the value of an argument is one of some."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {choices}. Received: {value!r}")

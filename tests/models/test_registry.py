@@ -7,11 +7,19 @@ from cvzoo.models import registry
 from tests.helpers import check_model
 
 
+VARIANTS = {
+    "two_layer_dense": [{"features": "raw"}, {"features": "fft"}],
+    "radio_net": [{}],
+}
+
+
 @pytest.mark.parametrize("field", ["complex", "real"])
-@pytest.mark.parametrize("features", ["raw", "fft"])
-@pytest.mark.parametrize("name", registry.list_models())
-def test_models_do_what_models_do(name, field, features, tmp_path):
-    arguments = {**registry.tiny_arguments(name), "field": field, "features": features}
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [(name, each) for name in registry.list_models() for each in VARIANTS[name]],
+)
+def test_models_do_what_models_do(name, variant, field, tmp_path):
+    arguments = {**registry.tiny_arguments(name), "field": field, **variant}
     check_model(cvzoo.create_model(name, **arguments), tmp_path)
 
 

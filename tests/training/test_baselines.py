@@ -17,6 +17,7 @@ def run(tmp_path_factory):
     """A short run whose weights matter little, at a strength that prunes."""
     folder = tmp_path_factory.mktemp("run")
     recipe = train.quick(config.get(NAME))
+    recipe["model"]["units"] = 32
     recipe["stages"]["sparsify"]["sparsifiers"] = [
         {"name": "MagnitudePruning", "sparsity": 0.6, "ramp": 0.5}
     ]

@@ -1,0 +1,41 @@
+"""Timing of things that take turns, so that a machine whose speed drifts slows all."""
+
+import statistics
+import time
+
+ROUNDS = 15
+
+
+def alternate(functions):
+    """Name → milliseconds of each round, after a round that is not counted."""
+    times = {name: [] for name in functions}
+    for round_number in range(ROUNDS + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if round_number:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def show(title, functions, bound=None):
+    """Prints each function's median and its ratio to the first one's.
+
+    Returns:
+        Name → median of the milliseconds.
+    """
+    times = alternate(functions)
+    first = next(iter(times.values()))
+    print(title + (f" (bound {bound})" if bound else ""))
+    for name, values in times.items():
+        ratios = [mine / other for mine, other in zip(values, first, strict=True)]
+        print(
+            f"  {name:42} {statistics.median(values):8.1f} ms   "
+            f"×{statistics.median(ratios):.2f}"
+        )
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def geometric_mean(values):
+    """Geometric mean of some ratios."""
+    return statistics.geometric_mean(values)

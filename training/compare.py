@@ -1,0 +1,228 @@
+"""A compressed network beside its baselines, over several folds.
+
+    python -m training.compare CONFIG [--folds 0,1,2,3,4] [--out out/compare]
+
+Runs the recipe on each fold, makes the rows of `training.baselines` for each, and
+writes the table, the rows and the pictures. Rows that are there already are kept, so
+that the command goes on where it was stopped.
+"""
+
+import argparse
+import concurrent.futures
+import copy
+import dataclasses
+import json
+import multiprocessing
+import re
+import sys
+from pathlib import Path
+
+import rich.console
+import rich.progress
+
+# Modules that import TensorFlow are imported inside functions: the demo first sends
+# its native messages to a file.
+
+WORKERS = 2
+BASELINES = (
+    *("gradual_magnitude", "same_masks_fresh_weights", "small_real", "small_complex"),
+    *("same_real", "twice_real", "low_rank", "float16", "int8", "linear"),
+    "constant_prior",
+)
+
+console = rich.console.Console()
+
+
+def run_fold(config, workdir, quiet):
+    """The recipe on one fold."""
+    from training import train
+
+    train.run(config, workdir, quiet=quiet)
+
+
+def make_row(workdir, kind, *arguments):
+    """One row of the table, in a worker process."""
+    from training import baselines
+
+    run = baselines.Run.open(workdir)
+    if kind == "main":
+        return baselines.measured(*arguments, run.pruned(), run.data)
+    if kind == "compressed":
+        return baselines.compressed(run, *arguments)
+    return baselines.ROWS[kind](run, *arguments)
+
+
+def kept_row(workdir, *job):
+    """The same; read from a file of the run's folder, or else kept there."""
+    from training import baselines
+
+    name = re.sub(r"\W+", "_", " ".join(str(word) for word in job[:2]))
+    path = workdir / "rows" / f"{name}.json"
+    if path.exists():
+        return baselines.Row(**json.loads(path.read_text()))
+    row = make_row(workdir, *job)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(dataclasses.asdict(row)) + "\n")
+    return row
+
+
+def _prepare_worker():
+    import tensorflow as tf
+
+    # Many small models are traced in turn; TensorFlow warns of that.
+    tf.get_logger().setLevel("ERROR")
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _pool():
+    return concurrent.futures.ProcessPoolExecutor(
+        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
+    )
+
+
+def train_folds(config, folds, out):
+    """Runs the recipe on each fold; returns the folders.
+
+    Runs that ended are not repeated where their recipe is the same.
+    """
+    runs = []
+    for fold in folds:
+        changed = copy.deepcopy(config)
+        changed["data"]["fold"] = fold
+        runs.append((changed, out / f"fold{fold}"))
+    waiting = [run for run in runs if not _is_done(*run)]
+    if len(runs) == 1 and waiting:
+        run_fold(*runs[0], quiet=False)
+    elif waiting:
+        with _pool() as pool:
+            futures = [pool.submit(run_fold, *run, quiet=True) for run in waiting]
+            _wait(futures, "training the folds")
+    return [workdir for _, workdir in runs]
+
+
+def _is_done(config, workdir):
+    if not (workdir / "scores.json").exists():
+        return False
+    return json.loads((workdir / "config.json").read_text()) == config
+
+
+def compare(workdirs, jobs, keep=False):
+    """All rows of all folds: list over folds of lists of rows.
+
+    Args:
+        workdirs: Folders of finished runs.
+        jobs: `(kind, name, …)` of each row, see `make_row`.
+        keep: Whether rows are kept in files, and read from them.
+    """
+    make = kept_row if keep else make_row
+    with _pool() as pool:
+        waiting = [
+            pool.submit(make, workdir, *job) for workdir in workdirs for job in jobs
+        ]
+        rows = _wait(waiting, "training what it is compared with")
+    return [rows[at : at + len(jobs)] for at in range(0, len(rows), len(jobs))]
+
+
+def _wait(futures, label):
+    columns = (
+        rich.progress.TextColumn(label),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=len(futures))
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+            bar.advance(task)
+    return [future.result() for future in futures]
+
+
+def our_jobs(config):
+    """The recipe's row, and those of its family's recipes for the same network."""
+    from training import config as configs
+
+    family = [configs.get(name) for name in configs.family(config["name"])]
+    others = [
+        other
+        for other in family
+        if other["model"] == config["model"] and other["name"] != config["name"]
+    ]
+    jobs = [("main", configs.label(config["name"]))]
+    for other in others:
+        stage = other["stages"]["sparsify"]
+        label = configs.label(other["name"])
+        jobs.append(("compressed", label, stage["sparsifiers"]))
+    return jobs
+
+
+def write(config, workdirs, rows_by_fold, ours, out):
+    """Writes the table and the pictures; returns the lines, and who loses to whom."""
+    from training import pictures, results, train
+
+    data = train.Data(config)
+    lines = results.summarize(rows_by_fold, ours, data.size("test"))
+    losing_to = results.dominating(lines, ours)
+    (out / "table.md").write_text(
+        results.markdown_table(lines, losing_to), encoding="utf-8"
+    )
+    title = f"{data.module.ABOUT['name']}, mean of {len(workdirs)} seeds"
+    results.draw(lines, title, out / "tradeoff.png")
+    if data.groups("test") is not None:
+        curves = results.by_group(rows_by_fold)
+        pictures.accuracy_by_snr(curves, out / "accuracy_by_snr.png", title)
+        matrix = sum(confusion_of(workdir) for workdir in workdirs)
+        title = f"{ours[0]}: {title}"
+        pictures.confusion_matrix(
+            matrix, data.module.CLASSES, out / "confusion.png", title
+        )
+    return lines, losing_to
+
+
+def confusion_of(workdir):
+    """Confusion matrix of a run's preset on its test split."""
+    from training import baselines, pictures
+
+    run = baselines.Run.open(workdir)
+    inputs, labels = run.data.examples["test"]
+    logits = run.compact().predict(inputs, batch_size=1024, verbose=0)
+    classes = len(run.data.module.CLASSES)
+    return pictures.confusion(labels.numpy(), logits.argmax(axis=-1), classes)
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", help="a recipe")
+    parser.add_argument("--folds", default="0,1,2,3,4")
+    parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    options = parser.parse_args(arguments)
+    from training import config as configs
+    from training import results
+
+    try:
+        config = configs.get(options.config)
+    except configs.ConfigError as error:
+        print(f"training.compare: {error}", file=sys.stderr)
+        return 2
+    workdirs = train_folds(config, map(int, options.folds.split(",")), options.out)
+    jobs = our_jobs(config)
+    ours = [name for _, name, *_ in jobs]
+    jobs = [("uncompressed",), *jobs, *((name,) for name in BASELINES)]
+    rows_by_fold = compare(workdirs, jobs, keep=True)
+    lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
+    console.print(results.text_table(lines, losing_to))
+    for name, winners in losing_to.items():
+        console.print(f"[bold]Smaller and better than {name}: {', '.join(winners)}[/]")
+    console.print(f"Table and pictures: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

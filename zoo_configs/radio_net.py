@@ -1,0 +1,70 @@
+"""A small convolutional network on simulated radio signals, real and complex.
+
+Paper: Nazarov and Burnaev, 2020, whose method it uses on a task that is complex by
+       nature: eight modulations, -2 … 18 dB, after O'Shea and West, 2016 (RadioML). The
+       signals are SIMULATED (training/data/radio.py).
+Run:   python -m training.train radio_net_complex_vd_radio --workdir out/radio
+       python -m training.compare radio_net_complex_vd_radio --out out/radio
+Cost:  fill in
+Gives: fill in
+"""
+
+METHODS = {
+    "vd": [{"name": "VariationalDropout", "strength": 0.2}],
+    "unit_ard_magnitude": [
+        {"name": "ARD", "strength": 0.03, "group": "unit"},
+        {"name": "MagnitudePruning", "sparsity": 0.9, "ramp": 0.7},
+    ],
+}
+LABELS = {"vd": "VD", "unit_ard_magnitude": "unit ARD + magnitude"}
+FIELDS = ("complex", "real")
+
+
+def names():
+    """Name → arguments of `get_config`."""
+    return {
+        f"radio_net_{field}_{method}_radio": {"field": field, "method": method}
+        for field in FIELDS
+        for method in METHODS
+    }
+
+
+def get_config(field="complex", method="vd"):
+    """The recipe, as numbers and strings."""
+    return {
+        "name": f"radio_net_{field}_{method}_radio",
+        "seed": 0,
+        "model": {
+            "name": "radio_net",
+            "field": field,
+            "width": 1,
+            "filters": 12,
+            "input_shape": [128, 2],
+            "classes": 8,
+        },
+        "data": {
+            "name": "radio",
+            "fold": 0,
+            "batch_size": 128,
+            "n_train": 12000,
+            "n_validation": 3000,
+            "n_test": 6000,
+        },
+        "optimizer": {
+            "learning_rate": 3e-3,
+            "drop_factor": 0.1,
+            "drop_at": 0.7,
+            "global_clipnorm": 0.5,
+        },
+        "loss": "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
+        "stages": {
+            "pretrain": {"epochs": 15},
+            "sparsify": {
+                "epochs": 20,
+                "sparsifiers": [dict(term) for term in METHODS[method]],
+                "carry_moments": True,
+            },
+            "finetune": {"epochs": 10, "threshold": -0.5},
+        },
+    }
