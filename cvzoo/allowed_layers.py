@@ -90,6 +90,11 @@ _NORMALIZATION = {"axis": is_integer, "momentum": is_fraction, "epsilon": is_fra
 
 _AFFINE = one_of(None, "full", "symmetric")
 
+
+def _alike(arguments, *classes):
+    return {layer_class: arguments for layer_class in classes}
+
+
 # Class → its arguments and what each may be. `PerPart`, whose argument is a layer of
 # this list, is treated apart.
 LAYERS = {
@@ -123,6 +128,43 @@ LAYERS = {
     keras.layers.Rescaling: {"scale": is_number, "offset": is_number},
     keras.layers.Reshape: {"target_shape": list_of(is_integer, most=8)},
     keras.layers.Softmax: {"axis": is_integer},
+    **_alike(
+        _POOLING,
+        layers.ComplexAveragePooling1D,
+        layers.ComplexAveragePooling2D,
+        layers.ComplexAveragePooling3D,
+    ),
+    **_alike(
+        {**_POOLING, **_BY},
+        layers.ComplexMaxPooling1D,
+        layers.ComplexMaxPooling2D,
+        layers.ComplexMaxPooling3D,
+    ),
+    **_alike(
+        _GLOBAL_POOLING,
+        layers.ComplexGlobalAveragePooling1D,
+        layers.ComplexGlobalAveragePooling2D,
+        layers.ComplexGlobalAveragePooling3D,
+    ),
+    **_alike(
+        {**_GLOBAL_POOLING, **_BY},
+        layers.ComplexGlobalMaxPooling1D,
+        layers.ComplexGlobalMaxPooling2D,
+        layers.ComplexGlobalMaxPooling3D,
+    ),
+    layers.AdaptiveModReLU: {"axis": is_integer},
+    layers.Cardioid: {},
+    layers.ComplexAdd: {},
+    layers.ComplexConcatenate: {"axis": is_integer},
+    layers.ComplexDropout: {"rate": is_rate},
+    layers.ComplexMultiply: {"conjugate": is_boolean},
+    layers.ComplexTanh: {},
+    layers.ModReLU: {"axis": is_integer},
+    layers.SpectralPooling1D: {"output_size": _SIZES},
+    layers.SpectralPooling2D: {"output_size": _SIZES},
+    layers.SplitActivation: {"activation": _ACTIVATION},
+    layers.ThresholdModReLU: {"threshold": is_number_or_none},
+    layers.ZReLU: {},
     layers.ComplexBatchNormalization: {**_NORMALIZATION, "affine": _AFFINE},
     layers.ComplexConv1D: _CONVOLUTION,
     layers.ComplexConv1DTranspose: _TRANSPOSED,

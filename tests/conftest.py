@@ -3,13 +3,15 @@
 import hypothesis
 import keras
 import pytest
-import tensorflow as tf
 
-# Two devices, for `tf.distribute`; only possible before the first operation.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # Two devices, for `tf.distribute`; only possible before the first operation.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 
 # The first example of a test builds graphs, so times vary; seeds do not.
 hypothesis.settings.register_profile("cvzoo", deadline=None, derandomize=True)

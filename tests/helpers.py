@@ -41,6 +41,17 @@ def gradients(function, *inputs):
     return arrays(tape.gradient(value, tensors, unconnected_gradients="zero"))
 
 
+def jitted(function):
+    """A function of arrays compiled by XLA, on any backend."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
 def weight_gradients(layer, inputs, **arguments):
     """Gradients of Σ outputs² with respect to the weights of a layer or model.
 
@@ -57,9 +68,10 @@ def weight_gradients(layer, inputs, **arguments):
         import jax
 
         def function(values):
-            state = [variable.value for variable in layer.non_trainable_variables]
-            outputs, _ = layer.stateless_call(values, state, inputs, **arguments)
-            return total(outputs)
+            # Not `stateless_call`, which skips the cast of inputs by `__call__`.
+            mapping = list(zip(variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return total(layer(inputs, **arguments))
 
         return arrays(jax.grad(function)([variable.value for variable in variables]))
     import tensorflow as tf

@@ -1,8 +1,18 @@
 """Complex and sparsifiable Keras layers."""
 
+from cvzoo.layers.activations import (
+    AdaptiveModReLU,
+    Cardioid,
+    ComplexTanh,
+    ModReLU,
+    SplitActivation,
+    ThresholdModReLU,
+    ZReLU,
+)
 from cvzoo.layers.bilinear import ComplexBilinear, PhaseShift
 from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
+from cvzoo.layers.dropout import ComplexDropout
 from cvzoo.layers.fourier import FourierFeatures
 from cvzoo.layers.initializers import (
     ComplexGlorot,
@@ -11,6 +21,7 @@ from cvzoo.layers.initializers import (
     PartwiseUniform,
 )
 from cvzoo.layers.linear import ComplexDense
+from cvzoo.layers.merging import ComplexAdd, ComplexConcatenate, ComplexMultiply
 from cvzoo.layers.normalization import (
     ComplexBatchNormalization,
     ComplexLayerNormalization,
@@ -19,6 +30,24 @@ from cvzoo.layers.other_convolutions import (
     ComplexConv1DTranspose,
     ComplexConv2DTranspose,
     ComplexDepthwiseConv2D,
+)
+from cvzoo.layers.other_pooling import (
+    ComplexGlobalAveragePooling1D,
+    ComplexGlobalAveragePooling2D,
+    ComplexGlobalAveragePooling3D,
+    ComplexGlobalMaxPooling1D,
+    ComplexGlobalMaxPooling2D,
+    ComplexGlobalMaxPooling3D,
+    SpectralPooling1D,
+    SpectralPooling2D,
+)
+from cvzoo.layers.pooling import (
+    ComplexAveragePooling1D,
+    ComplexAveragePooling2D,
+    ComplexAveragePooling3D,
+    ComplexMaxPooling1D,
+    ComplexMaxPooling2D,
+    ComplexMaxPooling3D,
 )
 from cvzoo.layers.sparsifiers import (
     ARD,

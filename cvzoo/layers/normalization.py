@@ -121,7 +121,7 @@ class ComplexNormalization(PairLayer):
 
     def expand_mask(self, mask, rank):
         """The mask with axes of size 1 for the features; `None` if there is none."""
-        mask = mask[0] if isinstance(mask, (tuple, list)) else mask
+        mask = _of_one_part(mask)
         if mask is None:
             return None
         if len(mask.shape) != rank - len(self.feature_axes):
@@ -132,6 +132,10 @@ class ComplexNormalization(PairLayer):
             )
         return kops.expand_dims(kops.cast(mask, "bool"), self.feature_axes)
 
+    def compute_mask(self, inputs, previous_mask):
+        mask = _of_one_part(previous_mask)
+        return None if mask is None else (mask, mask)
+
     def compute_output_shape(self, input_shape):
         part, _ = input_shape
         self._check_axes(tuple(part))
@@ -141,6 +145,11 @@ class ComplexNormalization(PairLayer):
         config = super().get_config()
         config.update(axis=self.axis, epsilon=self.epsilon, affine=self.affine)
         return config
+
+
+def _of_one_part(mask):
+    """The mask of a pair, given as one or as a pair of it twice."""
+    return mask[0] if isinstance(mask, (tuple, list)) else mask
 
 
 def _constant_rows(values):

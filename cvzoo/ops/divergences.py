@@ -152,7 +152,7 @@ def complete_exponential_integral(x):
     The Taylor series `Σ −(−x)ᵏ/(k·k!)` up to 1, Abramowitz and Stegun 5.1.56 above.
     No special-function kernel is needed, so XLA compiles it.
     """
-    small, large = ops.minimum(x, 1.0), ops.maximum(x, 1.0)
+    small, large = _sides(x, 1.0)
     taylor = [-((-1) ** k) / (k * math.factorial(k)) for k in range(1, 10)]
     near_zero = small * _polynomial(small, taylor)
     # In 1/x, whose powers do not overflow.
@@ -164,6 +164,12 @@ def complete_exponential_integral(x):
     )
     e1 = ops.exp(-large) * inverse * rational
     return ops.where(x <= 1.0, near_zero, EULER_GAMMA + ops.log(large) + e1)
+
+
+def _sides(x, border):
+    """`x` clipped to either side of a border, at which JAX's clip halves gradients."""
+    below = x <= border
+    return ops.where(below, x, border), ops.where(below, border, x)
 
 
 def _complex_vd_value(nu):
@@ -182,8 +188,7 @@ _DAWSON_BORDER = 6.0
 
 def _real_vd_value(nu):
     r = _inverse_alpha(nu) / 2
-    small = ops.minimum(r, _DAWSON_BORDER)
-    large = ops.maximum(r, _DAWSON_BORDER)
+    small, large = _sides(r, _DAWSON_BORDER)
     near_zero = small * _rational(
         small,
         (1.0, 0.16992888, 0.03106792, 1.89680595e-3, 1.21279130e-5),
@@ -200,8 +205,7 @@ def _real_vd_value(nu):
 
 def _real_vd_slope(nu):
     r = _inverse_alpha(nu) / 2
-    small = ops.minimum(r, _DAWSON_BORDER)
-    large = ops.maximum(r, _DAWSON_BORDER)
+    small, large = _sides(r, _DAWSON_BORDER)
     near_zero = small * _rational(
         small,
         (1.0, -0.11059355, 0.03467676, -9.07945685e-4, 4.73294777e-5),

@@ -1,4 +1,4 @@
-"""Normal noise that is right under `tf.distribute`."""
+"""Noise that is right under `tf.distribute`."""
 
 import keras
 from keras import ops
@@ -9,14 +9,25 @@ SMALLEST_VARIANCE = 1e-8
 
 
 def replica_normal(shape, seed_generator, dtype):
-    """Standard normal noise that differs between replicas of `tf.distribute`.
+    """Standard normal noise that differs between replicas of `tf.distribute`."""
+    return _replica_draw("normal", shape, seed_generator, dtype)
+
+
+def replica_uniform(shape, seed_generator, dtype):
+    """Noise uniform in [0, 1) that differs between replicas of `tf.distribute`."""
+    return _replica_draw("uniform", shape, seed_generator, dtype)
+
+
+def _replica_draw(distribution, shape, seed_generator, dtype):
+    """Noise of a distribution that `keras.random` and `tf.random` both name so.
 
     A Keras `SeedGenerator` has the same state on every replica. The replica's
     number enters by a hash; added, replica 1 would repeat the next step of
     replica 0.
     """
     if keras.backend.backend() != "tensorflow":
-        return keras.random.normal(shape, dtype=dtype, seed=seed_generator)
+        draw = getattr(keras.random, distribution)
+        return draw(shape, dtype=dtype, seed=seed_generator)
     import tensorflow as tf
 
     seed = seed_generator.next()
@@ -25,7 +36,8 @@ def replica_normal(shape, seed_generator, dtype):
         seed = tf.random.experimental.stateless_fold_in(
             tf.cast(seed, tf.int64), context.replica_id_in_sync_group
         )
-    return tf.random.stateless_normal(shape, seed=seed, dtype=dtype)
+    draw = getattr(tf.random, f"stateless_{distribution}")
+    return draw(shape, seed=seed, dtype=dtype)
 
 
 def add_real_noise(mean, variance, seed_generator):

@@ -77,7 +77,8 @@ def inverse_root(covariance, epsilon):
     """`(V + ε·1)^(−1/2)` of a 2×2 covariance, in closed form.
 
     With `s² = det` and `t² = trace + 2s` of `V + ε·1`, the root is `(V + (ε + s)·1)/t`,
-    and its inverse is written out.
+    and its inverse is written out. The trace is divided out first, so that the
+    determinant stays in the range of float32.
 
     Args:
         covariance: `(rr, ri, ii)`.
@@ -90,16 +91,16 @@ def inverse_root(covariance, epsilon):
     Reference:
         [Trabelsi et al., 2018](https://arxiv.org/abs/1705.09792), §3.5.
     """
-    rr, ri, ii = covariance
+    trace = covariance[0] + covariance[2] + 2 * epsilon
+    rr, ri, ii = (one / trace for one in covariance)
+    ridge = epsilon / trace
     determinant = rr * ii - ri * ri
     # A covariance has none below 0 but for rounding, which must not reach the root;
     # the gradient stays that of the determinant.
     below = ops.stop_gradient(ops.maximum(-determinant, 0.0))
-    determinant = determinant + below + epsilon * (rr + ii) + epsilon**2
-    s = ops.sqrt(determinant)
-    t = ops.sqrt(rr + ii + 2 * epsilon + 2 * s)
-    scale = 1 / (s * t)
-    return (ii + epsilon + s) * scale, -ri * scale, (rr + epsilon + s) * scale
+    s = ops.sqrt(determinant + below + ridge * (rr + ii) + ridge * ridge)
+    scale = 1 / (s * ops.sqrt((1 + 2 * s) * trace))
+    return (ii + ridge + s) * scale, -ri * scale, (rr + ridge + s) * scale
 
 
 def as_matrix(symmetric):

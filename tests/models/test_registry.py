@@ -6,7 +6,6 @@ import cvzoo
 from cvzoo.models import registry
 from tests.helpers import check_model
 
-
 VARIANTS = {
     "two_layer_dense": [{"features": "raw"}, {"features": "fft"}],
     "radio_net": [{}],

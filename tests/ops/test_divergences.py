@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import scipy.special
-import tensorflow as tf
+from keras import ops as kops
 from scipy.integrate import quad
 
 from cvzoo import ops
+from tests.helpers import gradients, jitted, tensors
 
 # log α, then: real VD approximate and exact, their derivatives in log α, complex VD,
 # its derivative, its approximation, real ARD, complex ARD.
@@ -56,11 +57,9 @@ def test_derivatives_are_those_of_the_table(name):
 @pytest.mark.parametrize("name", VALUE_COLUMNS)
 def test_slope_is_the_derivative_of_the_value(name):
     divergence = getattr(ops, name)
-    nu = tf.Variable(np.linspace(-12, 12, 97).astype(np.float32))
-    with tf.GradientTape() as tape:
-        value = divergence.value(nu)
-    by_tape = tape.gradient(value, nu)
-    np.testing.assert_allclose(divergence.slope(nu), by_tape, atol=2e-5)
+    nu = np.linspace(-12, 12, 97).astype(np.float32)
+    (differentiated,) = gradients(lambda nu: kops.sum(divergence.value(nu)), nu)
+    np.testing.assert_allclose(divergence.slope(nu), differentiated, atol=2e-5)
 
 
 def test_ein_is_scipys_to_float32():
@@ -106,44 +105,47 @@ def test_summed_divergence_and_its_gradients(name, parts):
     kernel = [generator.normal(size=(5, 4)).astype(np.float32) for _ in range(parts)]
     log_sigma2 = generator.normal(-1, 2, size=(5, 4)).astype(np.float32)
     divergence = getattr(ops, name)
-    variables = [tf.Variable(value) for value in (log_sigma2, *kernel)]
-    with tf.GradientTape() as tape:
-        total = ops.summed_divergence(divergence, tuple(variables[1:]), variables[0])
-    gradients = tape.gradient(total, variables)
+
+    def summed(log_sigma2, *kernel):
+        return ops.summed_divergence(divergence, kernel, log_sigma2)
+
+    total = summed(*tensors((log_sigma2, *kernel)))
+    by_sigma, *by_kernel = gradients(summed, log_sigma2, *kernel)
 
     modulus2 = sum(part.astype(np.float64) ** 2 for part in kernel)
     nu = np.log(modulus2) - log_sigma2
     per_weight = np.asarray(divergence.value(nu.astype(np.float32)))
     np.testing.assert_allclose(total, per_weight.sum(), rtol=1e-5)
     slope = np.asarray(divergence.slope(nu.astype(np.float32)))
-    np.testing.assert_allclose(gradients[0], -slope, rtol=1e-4, atol=1e-6)
-    for part, gradient in zip(kernel, gradients[1:], strict=True):
+    np.testing.assert_allclose(by_sigma, -slope, rtol=1e-4, atol=1e-6)
+    for part, gradient in zip(kernel, by_kernel, strict=True):
         np.testing.assert_allclose(gradient, 2 * part / modulus2 * slope, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", VALUE_COLUMNS)
 def test_extreme_weights_give_finite_values_and_gradients(name):
-    log_sigma2 = tf.Variable([-60.0, -10.0, 40.0, -10.0])
-    kernel = tf.Variable([0.0, 0.0, 1e-3, 1e4])
-    with tf.GradientTape() as tape:
-        total = ops.summed_divergence(getattr(ops, name), kernel, log_sigma2)
-    for value in (total, *tape.gradient(total, [log_sigma2, kernel])):
+    log_sigma2 = np.float32([-60.0, -10.0, 40.0, -10.0])
+    kernel = np.float32([0.0, 0.0, 1e-3, 1e4])
+
+    def summed(log_sigma2, kernel):
+        return ops.summed_divergence(getattr(ops, name), kernel, log_sigma2)
+
+    total = summed(*tensors((log_sigma2, kernel)))
+    for value in (total, *gradients(summed, log_sigma2, kernel)):
         assert np.isfinite(np.asarray(value)).all()
 
 
 def test_divergence_compiles_with_xla():
-    @tf.function(jit_compile=True)
-    def compiled(nu):
-        return ops.divergence_per_weight(ops.VD_COMPLEX, nu)
-
-    np.testing.assert_allclose(compiled(tf.constant(NU)), TABLE[:, 5], atol=2e-6)
+    compiled = jitted(lambda nu: ops.divergence_per_weight(ops.VD_COMPLEX, nu))
+    np.testing.assert_allclose(compiled(NU), TABLE[:, 5], atol=2e-6)
 
 
 def test_gradient_of_divergence_per_weight_is_the_closed_form():
-    nu = tf.Variable(NU)
-    with tf.GradientTape() as tape:
-        value = 3 * ops.divergence_per_weight(ops.VD_COMPLEX, nu)
-    np.testing.assert_allclose(tape.gradient(value, nu), -3 * TABLE[:, 6], atol=6e-6)
+    def tripled(nu):
+        return 3 * kops.sum(ops.divergence_per_weight(ops.VD_COMPLEX, nu))
+
+    (found,) = gradients(tripled, NU)
+    np.testing.assert_allclose(found, -3 * TABLE[:, 6], atol=6e-6)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -162,7 +164,7 @@ def test_unit_divergence_is_the_closed_form(parts):
 
 
 def test_unit_divergence_is_zero_for_a_unit_of_noise_only():
-    found = ops.unit_divergence(tf.zeros((7, 3)), tf.fill((7, 3), -2.0))
+    found = ops.unit_divergence(kops.zeros((7, 3)), kops.full((7, 3), -2.0))
     np.testing.assert_allclose(found, 0, atol=1e-5)
 
 
