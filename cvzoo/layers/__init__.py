@@ -20,12 +20,10 @@ from cvzoo.layers.initializers import (
     ComplexIndependent,
     PartwiseUniform,
 )
+from cvzoo.layers.layer_normalization import ComplexLayerNormalization
 from cvzoo.layers.linear import ComplexDense
 from cvzoo.layers.merging import ComplexAdd, ComplexConcatenate, ComplexMultiply
-from cvzoo.layers.normalization import (
-    ComplexBatchNormalization,
-    ComplexLayerNormalization,
-)
+from cvzoo.layers.normalization import ComplexBatchNormalization
 from cvzoo.layers.other_convolutions import (
     ComplexConv1DTranspose,
     ComplexConv2DTranspose,

@@ -3,8 +3,9 @@
 A complex product is made of real ones. Which ones was measured (2 CPU cores, AMD EPYC,
 TensorFlow 2.21, float32; `make bench` prints the table anew):
 
-- Convolutions: three products in place of four are 15–25 % faster, at every width. With
-  TensorFlow on a CPU their gradients are convolutions too (see `complex_conv`).
+- Convolutions: three products in place of four take 19–26 % less time, 64 channels on
+  32×32 to 512 on 4×4. With TensorFlow on a CPU their gradients are convolutions too
+  (see `complex_conv`).
 - Dense layers: three products are at most 10 % faster; four are taken, which round
   less.
 - Half precision: four products, as the sums of three lose a bit that it does not have.

@@ -10,31 +10,10 @@ import keras
 import tensorflow as tf
 
 from cvzoo import layers
-from tests.benchmarks.timing import geometric_mean, show
+from tests.benchmarks.timing import geometric_mean, layer_step, show
 
 BATCH = 64
 SHAPES = ((32, 64), (16, 128), (8, 256), (4, 512))
-
-
-def step(layer, inputs):
-    """One training step of a layer, as a function without arguments."""
-    outputs = layer(inputs)
-    upstream = keras.tree.map_structure(tf.random.normal, _shapes(outputs))
-
-    @tf.function
-    def run():
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs, training=True)
-        values = [variable.value for variable in layer.trainable_variables]
-        gradients = tape.gradient(outputs, [inputs, values], upstream)
-        return [tf.reduce_sum(one) for one in tf.nest.flatten(gradients)]
-
-    return lambda: [one.numpy() for one in run()]
-
-
-def _shapes(outputs):
-    return keras.tree.map_structure(lambda tensor: tf.shape(tensor), outputs)
 
 
 def tensorflow_steps(size, channels):
@@ -45,13 +24,13 @@ def tensorflow_steps(size, channels):
 
     def real(channels):
         layer = keras.layers.Conv2D(channels, 3, padding="same")
-        return step(layer, image(channels))
+        return layer_step(layer, image(channels))
 
     complex_layer = layers.ComplexConv2D(channels, 3, padding="same")
     return {
         "keras Conv2D, C": real(channels),
         "keras Conv2D, 2C": real(2 * channels),
-        "cvzoo ComplexConv2D, C": step(
+        "cvzoo ComplexConv2D, C": layer_step(
             complex_layer, (image(channels), image(channels))
         ),
     }

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops as kops
 
-from cvzoo.layers.normalization import (
+from cvzoo.layers import (
     ComplexBatchNormalization,
     ComplexLayerNormalization,
 )

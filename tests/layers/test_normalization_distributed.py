@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvzoo.layers.normalization import ComplexBatchNormalization
+from cvzoo.layers import ComplexBatchNormalization
 from tests.helpers import random_pair
 
 pytestmark = pytest.mark.skipif(
