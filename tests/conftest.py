@@ -12,6 +12,11 @@ if keras.backend.backend() == "tensorflow":
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
+elif keras.backend.backend() == "jax":
+    import jax
+
+    # Most of the time goes into compiling small functions that run once.
+    jax.config.update("jax_disable_most_optimizations", True)
 
 # The first example of a test builds graphs, so times vary; seeds do not.
 hypothesis.settings.register_profile("cvzoo", deadline=None, derandomize=True)

@@ -73,7 +73,8 @@ def weight_gradients(layer, inputs, **arguments):
             with keras.StatelessScope(state_mapping=mapping):
                 return total(layer(inputs, **arguments))
 
-        return arrays(jax.grad(function)([variable.value for variable in variables]))
+        differentiate = jax.jit(jax.grad(function))
+        return arrays(differentiate([variable.value for variable in variables]))
     import tensorflow as tf
 
     with tf.GradientTape() as tape:

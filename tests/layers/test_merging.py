@@ -127,14 +127,6 @@ def test_shapes_that_do_not_fit_are_refused():
         ComplexConcatenate()([PAIRS[0], other])
 
 
-def masked_pair(values, mask):
-    """A pair whose parts carry a mask."""
-    parts = tuple(kops.convert_to_tensor(part) for part in values)
-    for part in parts:
-        part._keras_mask = kops.convert_to_tensor(mask)
-    return parts
-
-
 @pytest.mark.parametrize("make", [ComplexAdd, ComplexMultiply])
 def test_masks_are_joined_by_or(make):
     first = np.array([[True, False, False, True]] * 3)
