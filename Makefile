@@ -6,13 +6,16 @@ RUN := $(VENV)/bin/python
 # TensorFlow's start-up messages about the machine.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test test-jax bench lint clean
 
 demo: $(VENV)/installed
 	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo
 
 test: $(VENV)/installed
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-jax: $(VENV)/installed
+	KERAS_BACKEND=jax $(RUN) -m pytest -n 2 --dist loadfile tests/ops tests/layers
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks $(ONLY)

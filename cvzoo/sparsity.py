@@ -7,6 +7,7 @@ from keras import ops as kops
 
 from cvzoo import graph
 from cvzoo.layers.linear import ComplexLinear, Sparsifiable
+from cvzoo.layers.normalization import ComplexNormalization
 from cvzoo.layers.sparsifiable import SPARSIFIABLE
 from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
 
@@ -295,7 +296,7 @@ def _warn_of_untouched(model):
     names = [
         f"{layer.name} ({type(layer).__name__})"
         for layer in _flat_layers(model)
-        if not isinstance(layer, Sparsifiable)
+        if not isinstance(layer, Sparsifiable | ComplexNormalization)
         and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
     ]
     if names:

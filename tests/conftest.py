@@ -19,7 +19,13 @@ elif keras.backend.backend() == "jax":
     jax.config.update("jax_disable_most_optimizations", True)
 
 # The first example of a test builds graphs, so times vary; seeds do not.
-hypothesis.settings.register_profile("cvzoo", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "cvzoo",
+    deadline=None,
+    derandomize=True,
+    # JAX compiles each operation anew for each shape.
+    max_examples=15 if keras.backend.backend() == "jax" else 100,
+)
 hypothesis.settings.load_profile("cvzoo")
 
 

@@ -148,7 +148,8 @@ def our_jobs(config):
     others = [
         other
         for other in family
-        if other["model"] == config["model"] and other["name"] != config["name"]
+        if other["model"]["field"] == config["model"]["field"]
+        and other["name"] != config["name"]
     ]
     jobs = [("main", configs.label(config["name"]))]
     for other in others:
@@ -168,7 +169,9 @@ def write(config, workdirs, rows_by_fold, ours, out):
     (out / "table.md").write_text(
         results.markdown_table(lines, losing_to), encoding="utf-8"
     )
-    title = f"{data.module.ABOUT['name']}, mean of {len(workdirs)} seeds"
+    title = data.module.ABOUT["name"]
+    if len(workdirs) > 1:
+        title += f"; mean of {len(workdirs)} seeds"
     results.draw(lines, title, out / "tradeoff.png")
     if data.groups("test") is not None:
         curves = results.by_group(rows_by_fold)
@@ -202,12 +205,14 @@ def main(arguments=None):
     parser.add_argument("config", help="a recipe")
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    parser.add_argument("--quicktest", action="store_true", help="see training.train")
     options = parser.parse_args(arguments)
     from training import config as configs
-    from training import results
+    from training import results, train
 
     try:
         config = configs.get(options.config)
+        config = train.quick(config) if options.quicktest else config
     except configs.ConfigError as error:
         print(f"training.compare: {error}", file=sys.stderr)
         return 2

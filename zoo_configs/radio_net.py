@@ -3,8 +3,9 @@
 Paper: Nazarov and Burnaev, 2020, whose method it uses on a task that is complex by
        nature: eight modulations, -2 … 18 dB, after O'Shea and West, 2016 (RadioML). The
        signals are SIMULATED (training/data/radio.py).
-Run:   python -m training.train radio_net_complex_unit_ard_magnitude_radio --workdir out/radio
-       python -m training.compare radio_net_complex_unit_ard_magnitude_radio --out out/radio
+Run:   NAME=radio_net_complex_unit_ard_magnitude_radio
+       python -m training.train $NAME --workdir out/run
+       python -m training.compare $NAME --out out/radio
 Cost:  fill in
 Gives: fill in
 """
@@ -16,7 +17,7 @@ METHODS = {
     ],
     "vd": [{"name": "VariationalDropout", "strength": 1.0}],
 }
-LABELS = {"vd": "C-VD", "unit_ard_magnitude": "unit ARD + magnitude"}
+LABELS = {"vd": "VD", "unit_ard_magnitude": "unit ARD + magnitude"}
 FIELDS = ("complex", "real")
 
 

@@ -1,6 +1,5 @@
-"""Fourier features, and the short-time Fourier transform and its inverse."""
+"""Fourier features of images and signals."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops as kops

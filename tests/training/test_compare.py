@@ -1,0 +1,70 @@
+"""A recipe beside its baselines: rows that are kept, tables, pictures."""
+
+import concurrent.futures
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from training import compare, results
+from training.baselines import Row
+
+NAME = "radio_net_complex_unit_ard_magnitude_radio"
+
+
+def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(compare, "BASELINES", ("linear", "constant_prior", "low_rank"))
+    # Processes would each import TensorFlow.
+    one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
+    monkeypatch.setattr(compare, "_pool", one_thread)
+    arguments = [NAME, "--quicktest", "--folds", "0", "--out", str(tmp_path)]
+    assert compare.main(arguments) == 0
+    kept = {path.stem: path for path in (tmp_path / "fold0" / "rows").iterdir()}
+    assert set(kept) == {
+        *("uncompressed", "main_unit_ARD_magnitude", "compressed_VD"),
+        *("linear", "constant_prior", "low_rank"),
+    }
+    for name in ("tradeoff", "accuracy_by_snr", "confusion"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    # A row that is there is read, and not made again.
+    row = json.loads(kept["low_rank"].read_text())
+    kept["low_rank"].write_text(json.dumps({**row, "numbers": 123_456}))
+    before = (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns
+    assert compare.main(arguments) == 0
+    assert "123,456" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns == before
+    assert "unit ARD + magnitude" in " ".join(capsys.readouterr().out.split())
+
+
+def test_accuracy_by_group_is_averaged_over_folds_by_hand():
+    def row(name, groups):
+        return Row(name, 1, 1, 0.5, 0.5, groups)
+
+    folds = [
+        [row("ours", {"-2": 0.5, "10": 0.9}), row("prior", None)],
+        [row("ours", {"-2": 0.7, "10": 0.9}), row("prior", None)],
+    ]
+    curves = results.by_group(folds)
+    assert list(curves) == ["ours"]
+    groups, mean, error = curves["ours"]
+    np.testing.assert_array_equal(groups, [-2, 10])
+    np.testing.assert_allclose(mean, [60, 90])
+    np.testing.assert_allclose(error, [10, 0], atol=1e-9)
+
+
+def test_an_unknown_recipe_is_named(capsys):
+    assert compare.main(["radio_net"]) == 2
+    assert "No recipe is called 'radio_net'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ["complex", "real"])
+def test_recipes_of_one_network_are_compared_with_each_other(field):
+    from training import config as configs
+
+    config = configs.get(f"radio_net_{field}_unit_ard_magnitude_radio")
+    jobs = compare.our_jobs(config)
+    assert [job[:2] for job in jobs] == [
+        ("main", "unit ARD + magnitude"),
+        ("compressed", "VD"),
+    ]
