@@ -53,3 +53,4 @@ from cvzoo.layers.sparsifiers import (
     MagnitudePruning,
     VariationalDropout,
 )
+from cvzoo.layers.stft import STFT, InverseSTFT
