@@ -47,10 +47,10 @@ from cvzoo.layers.pooling import (
     ComplexMaxPooling2D,
     ComplexMaxPooling3D,
 )
+from cvzoo.layers.short_time import STFT, InverseSTFT
 from cvzoo.layers.sparsifiers import (
     ARD,
     FixedMask,
     MagnitudePruning,
     VariationalDropout,
 )
-from cvzoo.layers.stft import STFT, InverseSTFT

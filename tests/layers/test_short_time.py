@@ -6,8 +6,7 @@ import pytest
 import scipy.signal
 from keras import ops as kops
 
-from cvzoo.layers import ToComplex
-from cvzoo.layers.short_time import STFT, InverseSTFT
+from cvzoo.layers import STFT, InverseSTFT, ToComplex
 from tests.helpers import as_complex, check_layer, gradients, random_pair
 
 # Lengths: prime, below one frame, one sample, multiples.
