@@ -256,7 +256,9 @@ def _run_examples(model, examples):
 
 def _flat(values):
     values = np.asarray(values, np.float32)
-    return {"shape": list(values.shape), "values": values.ravel().tolist()}
+    # The shortest decimals that give back the float32.
+    shortest = [float(str(value)) for value in values.ravel()]
+    return {"shape": list(values.shape), "values": shortest}
 
 
 def _shaped(stored):

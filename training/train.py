@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import cvzoo
@@ -235,7 +236,8 @@ def save(compact, baseline, trained, config, data, folder):
         },
         data=data.module.ABOUT,
         classes=data.module.CLASSES,
-        examples=images[:2],
+        # Few digits, as they are kept as text.
+        examples=np.round(images[:2], 4),
         overwrite=True,
     )
 
