@@ -177,7 +177,7 @@ def write(config, workdirs, rows_by_fold, ours, out):
         curves = results.by_group(rows_by_fold)
         pictures.accuracy_by_snr(curves, out / "accuracy_by_snr.png", title)
         matrix = sum(confusion_of(workdir) for workdir in workdirs)
-        title = f"{ours[0]}: {title}"
+        title = f"{ours[0]}, test splits"
         pictures.confusion_matrix(
             matrix, data.module.CLASSES, out / "confusion.png", title
         )

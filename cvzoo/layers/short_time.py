@@ -84,7 +84,7 @@ class _ShortTime:
         return config
 
 
-@keras.saving.register_keras_serializable("cvzoo.short_time")
+@keras.saving.register_keras_serializable("cvzoo")
 class STFT(_ShortTime, keras.layers.Layer):
     """Short-time Fourier transform of a real signal, computed in float32.
 
@@ -175,7 +175,7 @@ class STFT(_ShortTime, keras.layers.Layer):
         return part, part
 
 
-@keras.saving.register_keras_serializable("cvzoo.short_time")
+@keras.saving.register_keras_serializable("cvzoo")
 class InverseSTFT(_ShortTime, PairLayer):
     """Exact inverse of `STFT` and of `keras.layers.STFTSpectrogram(mode="stft")`.
 
