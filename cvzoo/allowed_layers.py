@@ -87,8 +87,16 @@ _POOLING = {
 _GLOBAL_POOLING = {"keepdims": is_boolean}
 _BY = {"by": one_of("parts", "modulus")}
 _NORMALIZATION = {"axis": is_integer, "momentum": is_fraction, "epsilon": is_fraction}
-
 _AFFINE = one_of(None, "full", "symmetric")
+_SHORT_TIME = {
+    "frame_length": is_size,
+    "frame_step": is_size,
+    "fft_length": is_size,
+    "window": one_of("hann", "hamming", None),
+    "periodic": is_boolean,
+    "scaling": one_of(None, "density", "spectrum"),
+    "padding": one_of("same", "valid"),
+}
 
 
 def _alike(arguments, *classes):
@@ -152,6 +160,8 @@ LAYERS = {
         layers.ComplexGlobalMaxPooling2D,
         layers.ComplexGlobalMaxPooling3D,
     ),
+    layers.STFT: _SHORT_TIME,
+    layers.InverseSTFT: {**_SHORT_TIME, "length": is_size},
     layers.AdaptiveModReLU: {"axis": is_integer},
     layers.Cardioid: {},
     layers.ComplexAdd: {},

@@ -1,0 +1,93 @@
+"""Presets keep every layer of cvzoo, with its weights and arguments."""
+
+import keras
+import numpy as np
+import pytest
+
+import cvzoo
+from cvzoo import allowed_layers, layers
+
+
+def test_every_public_layer_is_on_the_list():
+    public = [
+        kind
+        for kind in vars(layers).values()
+        if isinstance(kind, type) and issubclass(kind, keras.layers.Layer)
+    ]
+    assert len(public) > 40
+    assert [kind for kind in public if kind not in allowed_layers.LAYERS] == []
+
+
+IMAGE = [
+    layers.ToComplex("concatenated"),
+    layers.ComplexConv2D(4, 3, padding="circular", strides=2, activation="relu"),
+    layers.ComplexBatchNormalization(affine="symmetric"),
+    layers.ModReLU(),
+    layers.ComplexDepthwiseConv2D(2, depth_multiplier=2, padding="same"),
+    layers.AdaptiveModReLU(),
+    layers.ComplexConv2DTranspose(3, 3, strides=2, output_padding=1),
+    layers.ComplexMaxPooling2D(2, by="modulus"),
+    layers.ComplexLayerNormalization(statistics="space"),
+    layers.ThresholdModReLU(threshold=None),
+    layers.ComplexAveragePooling2D(2, padding="same"),
+    layers.SpectralPooling2D(3),
+    layers.PhaseShift(),
+    layers.ComplexDropout(0.3),
+    layers.Cardioid(),
+    layers.ComplexGlobalMaxPooling2D(by="modulus"),
+    layers.ComplexTanh(),
+    layers.FromComplex("modulus"),
+]
+SIGNAL = [
+    layers.ToComplex("concatenated"),
+    layers.ComplexConv1D(4, 3, padding="causal", dilation_rate=2, use_bias=False),
+    layers.SplitActivation("tanh"),
+    layers.ComplexMaxPooling1D(2),
+    layers.ComplexConv1DTranspose(3, 2),
+    layers.ZReLU(),
+    layers.ComplexGlobalAveragePooling1D(),
+    layers.FromComplex("concatenated"),
+]
+SPEECH = [
+    layers.STFT(8, 4),
+    layers.ComplexDense(5),
+    layers.InverseSTFT(20, 8, 4),
+]
+
+
+@pytest.mark.parametrize(
+    ("shape", "stack"), [((13, 13, 2), IMAGE), ((20, 2), SIGNAL), ((20,), SPEECH)]
+)
+def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):
+    x = inputs = keras.Input(shape, name="inputs")
+    for layer in stack:
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    for variable in model.weights:
+        value = np.asarray(variable)
+        variable.assign(
+            value + 0.1 * np.random.default_rng(0).uniform(size=value.shape)
+        )
+    cvzoo.save_preset(model, tmp_path / "preset")
+    batch = np.random.default_rng(1).normal(size=(2, *shape)).astype(np.float32)
+    loaded = cvzoo.from_preset(tmp_path / "preset")
+    np.testing.assert_allclose(
+        loaded.predict(batch, verbose=0), model.predict(batch, verbose=0), atol=1e-5
+    )
+
+
+def test_merged_pairs_and_bilinear_forms_come_back_too(tmp_path):
+    inputs = keras.Input((6, 2), name="inputs")
+    z = layers.ToComplex("trailing")(inputs)
+    left, right = layers.ComplexDense(4)(z), layers.ComplexDense(4)(z)
+    total = layers.ComplexAdd()([left, right])
+    gate = layers.ComplexMultiply(conjugate=True)([left, right])
+    both = layers.ComplexConcatenate()([total, gate])
+    form = layers.ComplexBilinear(3, conjugate=False)([both, left])
+    model = keras.Model(inputs, layers.FromComplex("real")(form))
+    cvzoo.save_preset(model, tmp_path / "preset")
+    batch = np.random.default_rng(1).normal(size=(2, 6, 2)).astype(np.float32)
+    loaded = cvzoo.from_preset(tmp_path / "preset")
+    np.testing.assert_allclose(
+        loaded.predict(batch, verbose=0), model.predict(batch, verbose=0), atol=1e-5
+    )
