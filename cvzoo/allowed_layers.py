@@ -215,6 +215,7 @@ IN_PER_PART = (
 # What only matters in training, or has one value in every preset.
 LEFT_OUT = {
     *("name", "trainable", "dtype", "seed", "sparsifier", "synchronized"),
+    "renorm_momentum",
     *(
         f"{weight}_{role}"
         for weight in ("kernel", "bias", "beta", "gamma", "moving_mean")

@@ -244,7 +244,7 @@ def int8(run):
 
 
 def linear(run):
-    """Logistic regression on the pixels."""
+    """Logistic regression on the raw inputs."""
     inputs, labels = (value.numpy() for value in run.data.examples["train"])
     model = sklearn.linear_model.LogisticRegression(max_iter=2000)
     model.fit(inputs.reshape(len(inputs), -1), labels)

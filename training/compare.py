@@ -53,16 +53,27 @@ def make_row(workdir, kind, *arguments):
 
 
 def kept_row(workdir, *job):
-    """The same; read from a file of the run's folder, or else kept there."""
+    """The same; read from a file of the run's folder, or else kept there.
+
+    The file also keeps what the row was made for: another recipe, or another strength,
+    makes it anew.
+    """
     from training import baselines
 
     name = re.sub(r"\W+", "_", " ".join(str(word) for word in job[:2]))
     path = workdir / "rows" / f"{name}.json"
+    config = json.loads((workdir / "config.json").read_text())
+    made_for = json.loads(json.dumps({"config": config, "job": job}))
     if path.exists():
-        return baselines.Row(**json.loads(path.read_text()))
+        kept = json.loads(path.read_text())
+        if kept["made for"] == made_for:
+            return baselines.Row(**kept["row"])
     row = make_row(workdir, *job)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(dataclasses.asdict(row)) + "\n")
+    aside = path.with_suffix(".part")
+    kept = {"row": dataclasses.asdict(row), "made for": made_for}
+    aside.write_text(json.dumps(kept) + "\n")
+    aside.replace(path)
     return row
 
 

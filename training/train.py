@@ -246,6 +246,8 @@ def run(config, workdir, quiet=False):
     """All stages of a recipe; returns the `Trained` model, shrunk and saved."""
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
+    # Its scores tell that a run has ended.
+    (workdir / "scores.json").unlink(missing_ok=True)
     (workdir / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     data = Data(config)
     pretrained = pretrain(config, data, workdir, quiet)

@@ -11,8 +11,8 @@ Gives: 71.5 ± 0.2 % at 2,360 numbers, five seeds (the network before: 70.2 ± 0
        11,084), 2026-11-24. Table in README.md.
 
 Small on purpose: 5 000 examples and 34 epochs, so that it can be repeated on two cores.
-Nothing was searched for: the strength of unit-wise ARD is that of the digits, the share of
-zeros makes a file of 15 KB, VD's strength one of about as many.
+Nothing was searched for: the strength of unit-wise ARD is that of the digits, the share
+of zeros makes a file of 15 KB, VD's strength one of about as many.
 """
 
 METHODS = {

@@ -60,6 +60,19 @@ class ComplexBilinear(ComplexLinear):
         (left, _), (right, _) = input_shape
         return left[-1], right[-1], self.units
 
+    def call(self, inputs, training=None):
+        (left, _), (right, _) = inputs
+        found = left.shape[-1], right.shape[-1]
+        expected = tuple(self.kernel_real.shape[:2])
+        if found != expected or left.shape[1:-1] != right.shape[1:-1]:
+            raise ValueError(
+                f"ComplexBilinear '{self.name}' was built for parts of shapes "
+                f"(batch, ..., {expected[0]}) and (batch, ..., {expected[1]}), equal "
+                f"but for the last axis. Received shapes {tuple(left.shape)} and "
+                f"{tuple(right.shape)}"
+            )
+        return super().call(inputs, training)
+
     def complex_multiply(self, inputs, kernel):
         left, right = inputs
         return ops.complex_bilinear(left, right, kernel, self.conjugate)
@@ -113,6 +126,11 @@ class PhaseShift(PairLayer):
 
     def build(self, input_shape):
         part, _ = input_shape
+        if len(part) < 2 or part[-1] is None:
+            raise ValueError(
+                f"PhaseShift '{self.name}' needs parts of shape (batch, ..., channels) "
+                f"with a known last axis. Received shape {tuple(part)}"
+            )
         self.phase = self.add_weight(
             name="phase",
             shape=(part[-1],),
@@ -122,6 +140,12 @@ class PhaseShift(PairLayer):
         self.built = True
 
     def call(self, inputs):
+        channels = self.phase.shape[0]
+        if inputs[0].shape[-1] != channels:
+            raise ValueError(
+                f"PhaseShift '{self.name}' was built for {channels} channels. Received "
+                f"parts of shape {tuple(inputs[0].shape)}"
+            )
         phase = kops.convert_to_tensor(self.phase)
         turn = tuple(
             kops.cast(function(phase), self.compute_dtype)

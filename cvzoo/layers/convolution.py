@@ -63,6 +63,8 @@ class ComplexWindowed(ComplexLinear):
                 f"{data_format!r}"
             )
         self.bias_axis = -1 if self.data_format == "channels_last" else 1
+        # As in Keras, which warns when a mask ends here.
+        self.supports_masking = False
 
     def channels(self, input_shape):
         """Number of input channels, once the shape of the inputs has been checked."""
@@ -85,7 +87,6 @@ class ComplexWindowed(ComplexLinear):
         return super().call(inputs, training)
 
     def compute_mask(self, inputs, previous_mask):
-        # As in Keras: steps that a window mixes have no mask of their own.
         return None
 
     def get_config(self):

@@ -164,6 +164,7 @@ def _gradients_are_convolutions(pair, kernel, arguments):
         and arguments["data_format"] == "channels_last"
         and inputs.shape[-1] == kernel[0].shape[-2]
         and None not in inputs.shape[1:-1]
+        and inputs.shape[0] != 0  # the batch becomes channels, of which none is refused
         and set(arguments["strides"]) == set(arguments["dilation_rate"]) == {1}
         and max(window) > 1
     )
@@ -198,7 +199,8 @@ def _input_gradient(upstream, kernel, padding):
         upstream = tuple(_pad_space(part, rest) for part in upstream)
 
     def convolve(inputs, kernel):
-        return ops.conv(inputs, kernel, padding="same" if same else "valid")
+        padding = "same" if same else "valid"
+        return ops.conv(inputs, kernel, padding=padding, data_format="channels_last")
 
     return complex_product(convolve, upstream, turned, conjugate="right")
 
@@ -214,5 +216,9 @@ def _kernel_gradient(pair, upstream, padding):
         ops.transpose(_pad_space(part, padding), [last, *space, 0]) for part in pair
     )
     kernels = tuple(ops.transpose(part, [*space, 0, last]) for part in upstream)
-    found = complex_product(ops.conv, images, kernels, conjugate="left")
+
+    def convolve(inputs, kernel):
+        return ops.conv(inputs, kernel, data_format="channels_last")
+
+    found = complex_product(convolve, images, kernels, conjugate="left")
     return tuple(ops.transpose(part, [*space, 0, last]) for part in found)

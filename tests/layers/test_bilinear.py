@@ -73,6 +73,19 @@ def test_what_is_not_two_pairs_is_refused(inputs, message):
         ComplexBilinear(2)(inputs)
 
 
+def test_other_sizes_than_the_layers_are_refused():
+    layer = ComplexBilinear(2)
+    layer([X, Z])
+    with pytest.raises(ValueError, match="was built for parts of shapes"):
+        layer([Z, X])
+    with pytest.raises(ValueError, match="equal but for the last axis"):
+        layer([random_pair(3, 1, 4), random_pair(3, 2, 5)])
+    shift = PhaseShift()
+    shift(X)
+    with pytest.raises(ValueError, match="was built for 4 channels"):
+        shift(random_pair(3, 1))
+
+
 def test_a_phase_shift_turns_each_channel_by_its_angle():
     layer = PhaseShift(phase_initializer="zeros")
     layer.build((X[0].shape, X[1].shape))

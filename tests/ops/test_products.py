@@ -190,6 +190,37 @@ def test_gradients_of_a_convolution_are_adjoint_to_it(
         np.testing.assert_allclose(along, expected, rtol=1e-4, atol=1e-3)
 
 
+ARGUMENTS = {
+    "strides": (1,),
+    "padding": "same",
+    "data_format": "channels_last",
+    "dilation_rate": (1,),
+}
+
+
+def _squared(real, imag, kernel_real, kernel_imag):
+    found = ops.complex_conv((real, imag), (kernel_real, kernel_imag), **ARGUMENTS)
+    return sum(kops.sum(part**2) for part in found)
+
+
+def test_gradients_do_not_depend_on_the_setting_of_keras():
+    arguments = *random_pair(2, 5, 3), *random_pair(3, 3, 3, seed=1)
+    expected = gradients(_squared, *arguments)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = gradients(_squared, *arguments)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_an_empty_batch_has_a_gradient_of_zero():
+    found = gradients(_squared, *random_pair(0, 5, 3), *random_pair(3, 3, 2))
+    assert found[0].shape == (0, 5, 3)
+    np.testing.assert_array_equal(found[2], np.zeros((3, 3, 2)))
+
+
 def test_an_unknown_batch_keeps_its_gradient():
     inputs = keras.Input((6, 2)), keras.Input((6, 2))
     arguments = {

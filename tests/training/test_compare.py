@@ -28,11 +28,17 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     for name in ("tradeoff", "accuracy_by_snr", "confusion"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     # A row that is there is read, and not made again.
-    row = json.loads(kept["low_rank"].read_text())
-    kept["low_rank"].write_text(json.dumps({**row, "numbers": 123_456}))
+    stored = json.loads(kept["low_rank"].read_text())
+    stored["row"]["numbers"] = 123_456
+    kept["low_rank"].write_text(json.dumps(stored))
+    # One that was made for something else is.
+    stored = json.loads(kept["linear"].read_text())
+    stored["row"]["numbers"], stored["made for"]["config"]["seed"] = 654_321, 9
+    kept["linear"].write_text(json.dumps(stored))
     before = (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns
     assert compare.main(arguments) == 0
-    assert "123,456" in (tmp_path / "table.md").read_text()
+    table = (tmp_path / "table.md").read_text()
+    assert "123,456" in table and "654,321" not in table
     assert (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns == before
     assert "unit ARD + magnitude" in " ".join(capsys.readouterr().out.split())
 
