@@ -93,17 +93,21 @@ def _pool():
     )
 
 
-def train_folds(config, folds, out):
+def train_folds(config, folds, out, keep=False):
     """Runs the recipe on each fold; returns the folders.
 
-    Runs that ended are not repeated where their recipe is the same.
+    Args:
+        config: A recipe.
+        folds: Numbers of the folds.
+        out: Folder that gets one for each fold.
+        keep: Whether runs of the same recipe that ended are not repeated.
     """
     runs = []
     for fold in folds:
         changed = copy.deepcopy(config)
         changed["data"]["fold"] = fold
         runs.append((changed, out / f"fold{fold}"))
-    waiting = [run for run in runs if not _is_done(*run)]
+    waiting = [run for run in runs if not (keep and _is_done(*run))]
     if len(runs) == 1 and waiting:
         run_fold(*runs[0], quiet=False)
     elif waiting:
@@ -227,7 +231,8 @@ def main(arguments=None):
     except configs.ConfigError as error:
         print(f"training.compare: {error}", file=sys.stderr)
         return 2
-    workdirs = train_folds(config, map(int, options.folds.split(",")), options.out)
+    folds = map(int, options.folds.split(","))
+    workdirs = train_folds(config, folds, options.out, keep=True)
     jobs = our_jobs(config)
     ours = [name for _, name, *_ in jobs]
     jobs = [("uncompressed",), *jobs, *((name,) for name in BASELINES)]
