@@ -21,7 +21,7 @@ import sklearn.linear_model
 import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
-from training import train
+from training import pictures, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +101,8 @@ def accuracy_by_group(model, data):
         return None
     inputs, labels = data.examples["test"]
     logits = model.predict(inputs, batch_size=1024, verbose=0)
-    right = logits.argmax(axis=-1) == labels.numpy()
-    return {
-        str(group): float(right[groups == group].mean()) for group in np.unique(groups)
-    }
+    found = pictures.accuracy_per_snr(labels.numpy(), logits.argmax(axis=-1), groups)
+    return {str(group): float(share) / 100 for group, share in zip(*found, strict=True)}
 
 
 def compressed(run, name, sparsifiers):
