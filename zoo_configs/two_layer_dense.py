@@ -26,6 +26,17 @@ METHODS = {
         {"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7},
     ],
 }
+METHODS_28 = {
+    "vd": [{"name": "VariationalDropout", "strength": 0.17}],
+    "unit_ard_vd": [
+        {"name": "VariationalDropout", "strength": 0.1},
+        {"name": "ARD", "strength": 0.02, "group": "unit"},
+    ],
+    "unit_ard_magnitude": [
+        {"name": "ARD", "strength": 0.03, "group": "unit"},
+        {"name": "MagnitudePruning", "sparsity": 0.998, "ramp": 0.7},
+    ],
+}
 LABELS = {
     "vd": "C-VD",
     "ard": "C-ARD",
@@ -36,31 +47,51 @@ LABELS = {
 FIELDS = ("complex", "real")
 
 
+DATASETS = {
+    "digits": {
+        "model": {"units": 512, "input_shape": [8, 8, 1]},
+        "data": {"size": 8},
+        "methods": METHODS,
+    },
+    # The paper's own size, on the same images made larger.
+    "digits28": {
+        "model": {"units": 4096, "input_shape": [28, 28, 1]},
+        "data": {"size": 28},
+        "methods": METHODS_28,
+    },
+}
+
+
 def names():
     """Name → arguments of `get_config`."""
     return {
-        f"two_layer_dense_{field}_{method}_digits": {"field": field, "method": method}
+        f"two_layer_dense_{field}_{method}_{dataset}": {
+            "field": field,
+            "method": method,
+            "dataset": dataset,
+        }
+        for dataset, settings in DATASETS.items()
         for field in FIELDS
-        for method in METHODS
+        for method in settings["methods"]
     }
 
 
-def get_config(field="complex", method="vd"):
+def get_config(field="complex", method="vd", dataset="digits"):
     """The recipe, as numbers and strings."""
+    settings = DATASETS[dataset]
     return {
-        "name": f"two_layer_dense_{field}_{method}_digits",
+        "name": f"two_layer_dense_{field}_{method}_{dataset}",
         "seed": 0,
         "model": {
             "name": "two_layer_dense",
             "field": field,
             "features": "fft",
             "width": 1,
-            "units": 512,
-            "input_shape": [8, 8, 1],
             "classes": 10,
             "fourier_norm": "ortho",
+            **settings["model"],
         },
-        "data": {"name": "digits", "fold": 0, "batch_size": 128},
+        "data": {"name": "digits", "fold": 0, "batch_size": 128, **settings["data"]},
         "optimizer": {
             "learning_rate": 1e-3,
             "drop_factor": 0.1,
@@ -73,7 +104,7 @@ def get_config(field="complex", method="vd"):
             "pretrain": {"epochs": 40},
             "sparsify": {
                 "epochs": 75,
-                "sparsifiers": [dict(term) for term in METHODS[method]],
+                "sparsifiers": [dict(term) for term in settings["methods"][method]],
                 "carry_moments": True,
             },
             "finetune": {"epochs": 40, "threshold": -0.5},
