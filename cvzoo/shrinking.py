@@ -102,7 +102,7 @@ def _chain(plan, name):
             return None
         current = consumers[0].layer
         layer = plan.layers[current]
-        if len({tensor.layer for tensor in graph.tensors(consumers[0].inputs)}) != 1:
+        if len({tensor.layer for tensor in consumers[0].tensors}) != 1:
             return None
         if _is_dense(layer):
             only_call = [call for call in plan.calls if call.layer == current]
