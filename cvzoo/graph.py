@@ -146,13 +146,13 @@ def rebuild(graph, layers, name, model_class=keras.Model):
     """
     values = {Tensor(name, 0, 0): layers[name] for name in graph.inputs}
     for call in graph.calls:
-        args, kwargs = _map((call.args, call.kwargs), values.__getitem__)
+        args, kwargs = map_tensors((call.args, call.kwargs), values.__getitem__)
         outputs = layers[call.layer](*args, **kwargs)
         for index, output in enumerate(keras.tree.flatten(outputs)):
             values[Tensor(call.layer, call.number, index)] = output
     return model_class(
-        inputs=_map(graph.input_structure, values.__getitem__),
-        outputs=_map(graph.output_structure, values.__getitem__),
+        inputs=map_tensors(graph.input_structure, values.__getitem__),
+        outputs=map_tensors(graph.output_structure, values.__getitem__),
         name=name,
     )
 
@@ -204,6 +204,13 @@ def tensors(structure):
     return [tensor for item in structure for tensor in tensors(item)]
 
 
+def is_nested(layer):
+    """Whether a layer is a model whose graph can be read."""
+    if not isinstance(layer, keras.Model):
+        return False
+    return isinstance(layer, keras.Sequential) or hasattr(layer, "input")
+
+
 def _is_ours(layer):
     return type(layer).__module__.partition(".")[0] == "cvzoo"
 
@@ -243,11 +250,12 @@ def _read_tensors(value):
     return type(value)(_read_tensors(item) for item in value)
 
 
-def _map(structure, function):
+def map_tensors(structure, function):
+    """A structure with `function` of each tensor in its place."""
     if isinstance(structure, Tensor):
         return function(structure)
     if isinstance(structure, dict):
-        return {key: _map(item, function) for key, item in structure.items()}
+        return {key: map_tensors(item, function) for key, item in structure.items()}
     if isinstance(structure, (tuple, list)):
-        return type(structure)(_map(item, function) for item in structure)
+        return type(structure)(map_tensors(item, function) for item in structure)
     return structure

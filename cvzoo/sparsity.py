@@ -234,15 +234,18 @@ def _copy_state(source, target):
         elif is_linear(old):
             copy_linear(old, new)
         else:
-            for old_variable, new_variable in zip(
-                old.variables, new.variables, strict=True
-            ):
-                new_variable.assign(old_variable)
-            # Layers such as Normalization compute something of their own on loading.
-            store = {}
-            old.save_own_variables(store)
-            if store:
-                new.load_own_variables(store)
+            copy_variables(old, new)
+
+
+def copy_variables(old, new):
+    """Copies the state of any other layer."""
+    for old_variable, new_variable in zip(old.variables, new.variables, strict=True):
+        new_variable.assign(old_variable)
+    # Layers such as Normalization compute something of their own on loading.
+    store = {}
+    old.save_own_variables(store)
+    if store:
+        new.load_own_variables(store)
 
 
 def copy_linear(old, new):
