@@ -1,11 +1,8 @@
 """What a layer does to the channels of its inputs: `shrink`'s knowledge of layers.
 
-A channel is one index of a tensor's last axis. A rule knows three things of a layer:
-which input channels each output channel is made of, what becomes of channels that are
-constant over the whole batch and space, and where a constant may move into a bias.
-A layer without a rule here reads all its channels and keeps all.
-
-Constants are float64 arrays along the channels, NaN where a channel is not constant.
+A channel is one index of a tensor's last axis. A rule knows of a layer which input
+channels each output channel is made of, and what becomes of channels that do not depend
+on the model's inputs. A layer without a rule here reads all its channels and keeps all.
 """
 
 import math
@@ -16,6 +13,7 @@ import numpy as np
 from keras import ops as kops
 
 from cvzoo import layers, sparsity
+from cvzoo.layers.merging import PairMerge
 
 # fmt: off
 _ELEMENTWISE = (
@@ -37,7 +35,7 @@ _POINTWISE_ALONG_AXIS = (
     keras.layers.BatchNormalization, layers.AdaptiveModReLU,
     layers.ComplexBatchNormalization, layers.ModReLU,
 )
-# Maps within each channel that leave a constant as it is.
+# Maps within each channel.
 _SPATIAL = (
     keras.layers.AveragePooling1D, keras.layers.AveragePooling2D,
     keras.layers.AveragePooling3D, keras.layers.Cropping1D, keras.layers.Cropping2D,
@@ -53,9 +51,6 @@ _SPATIAL = (
     layers.ComplexGlobalMaxPooling1D, layers.ComplexGlobalMaxPooling2D,
     layers.ComplexGlobalMaxPooling3D, layers.ComplexMaxPooling1D,
     layers.ComplexMaxPooling2D, layers.ComplexMaxPooling3D,
-)
-# The same, but only zero stays as it is.
-_ZERO_SPATIAL = (
     keras.layers.ZeroPadding1D, keras.layers.ZeroPadding2D,
     keras.layers.ZeroPadding3D, layers.SpectralPooling1D, layers.SpectralPooling2D,
 )
@@ -65,6 +60,8 @@ _MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
+# Of `x + y` and the like, whose classes are not public.
+_MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
 _CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
 _DENSE = (keras.layers.Dense, layers.ComplexDense)
 _CONVOLUTIONS = (
@@ -81,6 +78,11 @@ _DEPTHWISE = (
     layers.ComplexDepthwiseConv2D,
 )
 # fmt: on
+
+
+def is_operation(layer):
+    """Whether it is an operation on tensors, such as `x + y`, and no layer."""
+    return not isinstance(layer, keras.Layer)
 
 
 def is_linear(layer):
@@ -114,6 +116,32 @@ class Values:
         return cls(*sparsity.linear_values(layer))
 
 
+class Field(NamedTuple):
+    """What is known of a tensor whatever the model's inputs are.
+
+    Attributes:
+        known: Which channels do not depend on the inputs.
+        values: Array of the tensor's shape with a batch of 1; 0 where not known.
+    """
+
+    known: np.ndarray
+    values: np.ndarray
+
+    @property
+    def is_zero(self):
+        """Which channels are 0 everywhere."""
+        space = tuple(range(self.values.ndim - 1))
+        return self.known & ~np.any(self.values, axis=space)
+
+    def constants(self):
+        """float64 along the channels: the value where it is one, NaN elsewhere."""
+        flat = self.values.reshape(-1, self.values.shape[-1]).astype(np.float64)
+        if not flat.size:
+            return np.full(self.known.shape, np.nan)
+        is_one = self.known & (np.ptp(flat, axis=0) == 0)
+        return np.where(is_one, flat[0], np.nan)
+
+
 class Source(NamedTuple):
     """Where the channels of an output come from.
 
@@ -135,12 +163,31 @@ class Mapped:
         sources: For each output, its `Source`s.
     """
 
-    def __init__(self, sources, evaluate):
-        self.sources, self._evaluate = sources, evaluate
+    def __init__(self, sources, run, is_product=False):
+        """`run` is a function from the input's parts to the output's."""
+        self.sources, self._run, self._is_product = sources, run, is_product
 
-    def constants(self, inputs):
-        """Constants of the outputs from those of the inputs."""
-        return self._evaluate(inputs)
+    def fields(self, inputs):
+        """`Field`s of the outputs from those of the inputs."""
+        outputs = self._run([field.values for field in inputs])
+        return [
+            _field(self._known(inputs, sources), values)
+            for sources, values in zip(self.sources, outputs, strict=True)
+        ]
+
+    def _known(self, inputs, sources):
+        known = np.ones(len(sources[0].channels), bool)
+        for source in sources:
+            if source.is_read:
+                there = source.channels >= 0
+                field = inputs[source.position]
+                known[there] &= field.known[source.channels[there]]
+        if self._is_product:
+            parts = len(self.sources)
+            factors = [inputs[at : at + parts] for at in range(0, len(inputs), parts)]
+            for factor in factors:
+                known |= np.logical_and.reduce([part.is_zero for part in factor])
+        return known
 
     def used(self, outputs, sizes):
         """Which input channels matter, from which output channels do."""
@@ -158,41 +205,35 @@ class Linear:
 
     Attributes:
         links: `(inputs, outputs)`: whether the kernel joins two channels.
-        keeps_constants: Whether a constant input gives the same sum everywhere, and
-            so may move into the bias.
     """
 
-    def __init__(self, layer, values):
+    def __init__(self, layer, values, shape):
         self.layer, self.values = layer, values
-        self.is_transposed = is_transposed(layer)
-        self.links = self._over_window(lambda part: (part != 0).any(axis=0))
-        # A window at the border sees fewer inputs where there is padding.
-        padding = getattr(layer, "padding", "valid")
-        is_point = math.prod(getattr(layer, "kernel_size", (1,))) == 1
-        if self.is_transposed:
-            self.keeps_constants = is_point and math.prod(layer.strides) == 1
-        else:
-            self.keeps_constants = is_point or padding in ("valid", "circular")
+        self.links = self._any_over_window(slice(None))
+        self._varying = self._any_over_window(~_even_taps(layer, shape))
 
-    def _over_window(self, reduce):
-        """`(inputs, outputs)` from the parts of the kernel, `(window, in, out)`."""
-        found = [reduce(part) for part in self._parts()]
-        return found[0] | found[1] if len(found) == 2 else found[0]
+    def _any_over_window(self, taps):
+        found = [(part[taps] != 0).any(axis=0) for part in self._parts()]
+        return np.logical_or.reduce(found)
 
     def _parts(self):
+        """The parts of the kernel as `(window, inputs, outputs)`."""
         for part in self.values.kernel:
-            part = part.swapaxes(-1, -2) if self.is_transposed else part
+            part = part.swapaxes(-1, -2) if is_transposed(self.layer) else part
             yield part.reshape(-1, *part.shape[-2:])
-
-    def foldable(self, constants):
-        """Which input channels are constants that a bias can take over."""
-        known = np.logical_and.reduce([~np.isnan(part) for part in constants])
-        return known & (self.keeps_constants | _are_zero(constants))
 
     def used(self, outputs):
         """Which input channels matter, from which output channels do."""
         is_used = np.logical_or.reduce(outputs)
         return np.any(self.links, axis=1, where=is_used[None, :])
+
+    def needed(self, constants, outputs):
+        """The same, without the channels that the bias can take over."""
+        is_used = np.logical_or.reduce(outputs)[None, :]
+        found = np.any(self._varying, axis=1, where=is_used)
+        found &= ~np.logical_and.reduce([part == 0 for part in constants])
+        unknown = np.logical_or.reduce([np.isnan(part) for part in constants])
+        return found | (unknown & np.any(self.links, axis=1, where=is_used))
 
     def shift(self, channels, constants):
         """What constant `channels` add to the parts of the bias."""
@@ -205,17 +246,80 @@ class Linear:
         (u, v), (real, imag) = rows, values
         return [real @ u - imag @ v, real @ v + imag @ u]
 
-    def constants(self, inputs):
-        """Constants of the outputs from those of the inputs."""
-        fixed = self.foldable(inputs)
-        varies = np.any(self.links, axis=0, where=~fixed[:, None])
-        sums = self.shift(np.flatnonzero(fixed & ~_are_zero(inputs)), inputs)
-        if self.values.bias:
-            sums = [x + bias for x, bias in zip(sums, self.values.bias, strict=True)]
-        return [
-            np.where(varies, np.nan, _activated(self.layer.activation, part))
-            for part in sums
-        ]
+    def fields(self, inputs):
+        """`Field`s of the outputs from those of the inputs."""
+        unknown = np.logical_or.reduce([~field.known for field in inputs])
+        known = ~np.any(self.links, axis=0, where=unknown[:, None])
+        outputs = _twin(self.layer, self.values)([field.values for field in inputs])
+        return [_field(known, part) for part in outputs]
+
+
+def _field(known, values):
+    return Field(known, np.where(known, values, np.float32(0)))
+
+
+def _even_taps(layer, shape):
+    """Which entries of the window see the same number of inputs at every place.
+
+    At a border with padding an entry sees none, so that a constant input does not make
+    a constant output. Found by a convolution of ones, one filter for each entry.
+    """
+    window = getattr(layer, "kernel_size", ())
+    size = math.prod(window)
+    if size == 1 and not is_transposed(layer):
+        return np.ones(1, bool)
+    if None in shape[1:-1]:
+        no_padding = getattr(layer, "padding", "") in ("valid", "circular")
+        return np.full(size, no_padding and not is_transposed(layer))
+    kernel = np.eye(size, dtype=np.float32).reshape(*window, 1, size)
+    if is_transposed(layer):
+        kernel = kernel.swapaxes(-1, -2)
+    parts = len(sparsity.kernel_variables(layer))
+    kernels = [kernel, np.zeros_like(kernel)][:parts]
+    linear = _twin(layer, Values(kernels, []), filters=size, activation=None)
+    ones = np.ones((1, *shape[1:-1], 1), np.float32)
+    (counts, *_) = linear([ones, np.zeros_like(ones)][:parts])
+    return np.ptp(counts.reshape(-1, size), axis=0) == 0
+
+
+def _twin(layer, values, **changes):
+    """A function of arrays that does what a linear layer does, with other values."""
+
+    def run(parts):
+        config = layer.get_config()
+        config |= {"use_bias": bool(values.bias), "name": None, **changes}
+        twin = type(layer).from_config(config)
+        return _call(twin, parts, weights=[*values.kernel, *values.bias])
+
+    return run
+
+
+def _call(layer, parts, weights=None):
+    """A layer on the parts of its inputs, flat, as arrays."""
+    dtype = "float32" if is_operation(layer) else layer.compute_dtype
+    parts = [kops.convert_to_tensor(part, dtype) for part in parts]
+    if is_operation(layer):
+        inputs = parts
+    elif type(layer) in (
+        layers.ComplexAdd,
+        layers.ComplexConcatenate,
+        layers.ComplexMultiply,
+    ):
+        inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
+    elif type(layer) in (*_MERGING, keras.layers.Concatenate):
+        inputs = [parts]
+    elif isinstance(layer, layers.PerPart) and len(parts) > 2:
+        inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
+    else:
+        inputs = [tuple(parts) if len(parts) == 2 else parts[0]]
+    if weights is not None:
+        layer.build(keras.tree.map_structure(lambda part: part.shape, inputs[0]))
+        for variable, value in zip(layer.weights, weights, strict=True):
+            variable.assign(value)
+    return [
+        kops.convert_to_numpy(kops.cast(part, "float32"))
+        for part in keras.tree.flatten(layer(*inputs))
+    ]
 
 
 def rule_for(layer, values, inputs, outputs):
@@ -227,43 +331,59 @@ def rule_for(layer, values, inputs, outputs):
         inputs: Shapes of its inputs, flat: a pair counts as two.
         outputs: Likewise.
     """
-    if any(not shape or shape[-1] is None for shape in (*inputs, *outputs)):
+    if any(len(shape) < 2 or shape[-1] is None for shape in (*inputs, *outputs)):
         return None
-    if isinstance(layer, layers.PerPart):
-        return _per_part(layer, inputs, outputs)
-    kind = type(layer)
     if not _is_last(layer, len(inputs[0])):
         return None
-    if kind in _RESHAPING:
-        return _reshaped(inputs, outputs)
-    if kind in _DENSE + _CONVOLUTIONS + _TRANSPOSED:
-        is_plain = getattr(layer, "groups", 1) == 1 and _is_elementwise(layer)
-        return Linear(layer, values) if is_plain else None
-    if is_depthwise(layer):
-        return _depthwise(layer, values, outputs) if _is_elementwise(layer) else None
-    return _mapped(layer, inputs, outputs)
-
-
-def _mapped(layer, inputs, outputs):
-    kind = type(layer)
-    if kind in _CONCATENATING:
-        return _concatenated(layer, inputs, outputs)
-    if kind is layers.FromComplex:
-        return _closed(layer, inputs, outputs)
-    same_size = {shape[-1] for shape in (*inputs, *outputs)}
-    if len(same_size) != 1:
+    if is_linear(layer):
+        if not _is_elementwise(layer) or getattr(layer, "groups", 1) != 1:
+            return None
+        if is_depthwise(layer):
+            channels = _of_groups(inputs[0][-1], outputs[0][-1])
+            sources = _all_of(channels, len(inputs), len(outputs))
+            return Mapped(sources, _twin(layer, values))
+        return Linear(layer, values, inputs[0])
+    sources = _sources(layer, inputs, outputs)
+    if sources is None:
         return None
-    if kind in _MERGING:
-        evaluate = _run_on(layer, inputs)
-        is_product = kind in (keras.layers.Multiply, layers.ComplexMultiply)
-        return _alike(inputs, outputs, _or_zero(evaluate) if is_product else evaluate)
-    if _is_pointwise(layer):
-        return _alike(inputs, outputs, _run_on(layer, inputs))
-    if kind in _SPATIAL:
-        return _alike(inputs, outputs, lambda constants: constants)
-    if kind in _ZERO_SPATIAL:
-        return _alike(inputs, outputs, _zeros_only)
-    return None
+    is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
+    return Mapped(sources, lambda parts: _call(layer, parts), is_product)
+
+
+def _sources(layer, inputs, outputs):
+    """The `Source`s of the outputs of a layer that is no linear one, or `None`."""
+    kind, before, after = type(layer), inputs[0][-1], outputs[0][-1]
+    if kind in _RESHAPING:
+        # Row-major order: the channel is the fastest index, if it stays whole.
+        whole = after % before == 0
+        return (
+            _all_of(np.tile(np.arange(before), after // before), 1, 1)
+            if whole
+            else None
+        )
+    if kind is layers.PerPart:
+        return _sources_per_part(layer.layer, inputs, outputs)
+    if kind in _CONCATENATING and layer.axis in (-1, len(inputs[0]) - 1):
+        return _side_by_side(inputs, len(outputs))
+    if kind is layers.FromComplex and layer.layout != "modulus":
+        return _closed(layer, inputs)
+    is_alike = (
+        kind in _MERGING + _SPATIAL + _CONCATENATING
+        or kind is layers.FromComplex
+        or _is_merging_operation(layer, inputs)
+        or _is_pointwise(layer)
+    )
+    if not is_alike or len({shape[-1] for shape in (*inputs, *outputs)}) != 1:
+        return None
+    return _all_of(np.arange(before), len(inputs), len(outputs))
+
+
+def _is_merging_operation(layer, inputs):
+    return (
+        is_operation(layer)
+        and type(layer).__name__ in _MERGING_OPERATIONS
+        and len(inputs) == 2
+    )
 
 
 def _is_pointwise(layer):
@@ -288,174 +408,47 @@ def _is_elementwise(layer):
     return getattr(layer.activation, "__name__", "") in _ELEMENTWISE
 
 
-def _alike(inputs, outputs, evaluate):
-    """All outputs have the channels of all inputs."""
-    channels = np.arange(inputs[0][-1])
-    sources = [Source(position, channels) for position in range(len(inputs))]
-    return Mapped([sources] * len(outputs), evaluate)
+def _of_groups(inputs, outputs):
+    """Each input channel of a depthwise convolution has outputs of its own."""
+    return np.repeat(np.arange(inputs), outputs // inputs)
 
 
-def _reshaped(inputs, outputs):
-    """Row-major order: the channel is the fastest index, if it stays whole."""
-    (before,), (after,) = inputs, outputs
-    if after[-1] % before[-1]:
-        return None
-    channels = np.tile(np.arange(before[-1]), after[-1] // before[-1])
-    return Mapped([[Source(0, channels)]], lambda constants: [constants[0][channels]])
-
-
-def _concatenated(layer, inputs, outputs):
-    rank = len(inputs[0])
-    if layer.axis not in (-1, rank - 1):
-        # Along space: each channel of the output holds that of all inputs.
-        return _alike(inputs, outputs, _equal_only(len(outputs)))
-    return _side_by_side(inputs, len(outputs))
+def _all_of(channels, inputs, outputs):
+    """All outputs are made of the same channels of all inputs."""
+    sources = [Source(position, channels) for position in range(inputs)]
+    return [sources] * outputs
 
 
 def _side_by_side(inputs, parts):
     """Channels one after the other; for pairs, inputs are real, imag, real, imag, …."""
     sizes = [shape[-1] for shape in inputs[::parts]]
     ends = np.cumsum(sizes)
-    sources = []
+    found = [[] for _ in range(parts)]
     for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
         channels = np.full(ends[-1], -1)
         channels[end - size : end] = np.arange(size)
-        sources += [Source(parts * number + part, channels) for part in range(parts)]
-
-    def evaluate(constants):
-        return [np.concatenate(constants[part::parts]) for part in range(parts)]
-
-    return Mapped([sources] * parts, evaluate)
+        for part, sources in enumerate(found):
+            sources.append(Source(parts * number + part, channels))
+    return found
 
 
-def _closed(layer, inputs, outputs):
+def _closed(layer, inputs):
     channels = np.arange(inputs[0][-1])
     if layer.layout == "real":
-        sources = [Source(0, channels), Source(1, channels, is_read=False)]
-        return Mapped([sources], lambda constants: constants[:1])
+        return [[Source(0, channels), Source(1, channels, is_read=False)]]
     if layer.layout == "concatenated":
         return _side_by_side(inputs, 1)
-    if layer.layout == "trailing":
+    return None
+
+
+def _sources_per_part(inner, inputs, outputs):
+    """Those of the wrapped layer, twice."""
+    if not _is_last(inner, len(inputs[0])):
         return None
-    return _alike(inputs, outputs, _run_on(layer, inputs))
-
-
-def _per_part(layer, inputs, outputs):
-    """The rule of the wrapped layer, both parts having the same channels."""
-    inner, (first, *_) = layer.layer, outputs
-    part = rule_for(inner, None, inputs[::2], [first])
+    part = _sources(inner, inputs[::2], outputs[:1])
     if part is None:
         return None
-    sources = [
-        Source(2 * source.position + imag, source.channels)
-        for source in part.sources[0]
+    return [
+        [Source(2 * one.position + imag, one.channels) for one in part[0]]
         for imag in (0, 1)
     ]
-
-    def evaluate(constants):
-        return [part.constants(constants[imag::2])[0] for imag in (0, 1)]
-
-    return Mapped([sources, sources], evaluate)
-
-
-def _depthwise(layer, values, outputs):
-    """Each input channel gives `depth_multiplier` outputs of its own."""
-    kernels = [part.reshape(-1, *part.shape[-2:]) for part in values.kernel]
-    inputs, multiplier = kernels[0].shape[1:]
-    channels = np.repeat(np.arange(inputs), multiplier)
-    sums = [part.sum(axis=0, dtype=np.float64).ravel() for part in kernels]
-    is_dead = np.logical_and.reduce(
-        [(part == 0).all(axis=0).ravel() for part in kernels]
-    )
-    keeps = layer.padding == "valid" or math.prod(layer.kernel_size) == 1
-
-    def evaluate(constants):
-        found = [part[channels] for part in constants]
-        usable = is_dead | _are_zero(found) | keeps
-        found = [np.where(is_dead, 0.0, part) for part in found]
-        if len(found) == 2:
-            (real, imag), (u, v) = found, sums
-            found = [real * u - imag * v, real * v + imag * u]
-        else:
-            found = [found[0] * sums[0]]
-        if values.bias:
-            found = [x + bias for x, bias in zip(found, values.bias, strict=True)]
-        return [
-            np.where(usable, _activated(layer.activation, part), np.nan)
-            for part in found
-        ]
-
-    sources = [Source(position, channels) for position in range(len(kernels))]
-    return Mapped([sources] * len(outputs), evaluate)
-
-
-# What becomes of constants
-
-
-def _are_zero(constants):
-    return np.logical_and.reduce([part == 0 for part in constants])
-
-
-def _zeros_only(constants):
-    return [np.where(part == 0, 0.0, np.nan) for part in constants]
-
-
-def _equal_only(parts):
-    def evaluate(constants):
-        groups = [constants[part::parts] for part in range(parts)]
-        return [
-            np.where(np.all([x == group[0] for x in group], axis=0), group[0], np.nan)
-            for group in groups
-        ]
-
-    return evaluate
-
-
-def _or_zero(evaluate):
-    """A product is zero where one factor is, constant or not the others."""
-
-    def with_zeros(constants):
-        found = evaluate(constants)
-        parts = len(found)
-        pairs = [constants[at : at + parts] for at in range(0, len(constants), parts)]
-        is_zero = np.any([_are_zero(pair) for pair in pairs], axis=0)
-        return [np.where(is_zero, 0.0, part) for part in found]
-
-    return with_zeros
-
-
-def _run_on(layer, shapes):
-    """Evaluates a layer on constants: one place of space, all channels."""
-
-    def evaluate(constants):
-        varies = np.any([np.isnan(part) for part in constants], axis=0)
-        places = [
-            np.where(varies, 0.0, part).reshape(*[1] * (len(shape) - 1), -1)
-            for part, shape in zip(constants, shapes, strict=True)
-        ]
-        outputs = layer(_as_the_layer_takes_them(layer, places))
-        found = []
-        for part in keras.tree.flatten(outputs):
-            part = kops.convert_to_numpy(kops.cast(part, "float32"))
-            # A learned slope per place makes a constant differ between places.
-            is_one_place = part.size == part.shape[-1]
-            part = part.reshape(-1, part.shape[-1])[0].astype(np.float64)
-            found.append(np.where(varies | (not is_one_place), np.nan, part))
-        return found
-
-    return evaluate
-
-
-def _as_the_layer_takes_them(layer, parts):
-    parts = [kops.convert_to_tensor(part, layer.compute_dtype) for part in parts]
-    if isinstance(layer, keras.layers.Layer) and type(layer) in _MERGING:
-        if type(layer) in (layers.ComplexAdd, layers.ComplexMultiply):
-            return list(zip(parts[::2], parts[1::2], strict=True))
-        return parts
-    return tuple(parts) if len(parts) == 2 else parts[0]
-
-
-def _activated(activation, values):
-    return kops.convert_to_numpy(
-        activation(kops.convert_to_tensor(values, "float32"))
-    ).astype(np.float64)

@@ -55,7 +55,8 @@ class Graph(NamedTuple):
     """Calls in an order in which they can be run.
 
     Attributes:
-        layers: Name → layer, input layers included.
+        layers: Name → layer, input layers included, or operation such as that of
+            `x + y`.
         inputs: Names of the input layers, in the order of the model's inputs.
         calls: The calls, without those of input layers.
         outputs: Tensors, in the order of the model's outputs.
@@ -126,7 +127,7 @@ def read(model):
         ready |= done
         waiting = [call for call in waiting if (call.layer, call.number) not in done]
     return Graph(
-        layers={layer.name: layer for layer in model.layers},
+        layers={operation.name: operation for operation in model.operations},
         inputs=[tensor.layer for tensor in tensors(inputs)],
         calls=calls,
         outputs=tensors(outputs),

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops as kops
 
 from cvzoo import channels, folding, graph, sparsity
+from cvzoo.layers.complex import PairLayer
 
 
 def shrink(model):
@@ -63,13 +64,14 @@ class _Tape:
 
     Attributes:
         steps: The calls.
-        sizes: Number of channels of each tensor.
+        shapes: Shape of each tensor.
+        sizes: Its number of channels.
         pinned: Tensors that keep all channels: inputs and outputs of the model.
         tied: Pairs of tensors of the same channels, beyond what the rules say.
     """
 
     def __init__(self, level):
-        self.steps, self.sizes, self.tied = [], [], []
+        self.steps, self.shapes, self.sizes, self.tied = [], [], [], []
         self._first_call = {}
         plan = level.graph
         inputs = [_input_like(plan.layers[name]) for name in plan.inputs]
@@ -80,6 +82,7 @@ class _Tape:
 
     def _number(self, shape):
         size = shape[-1] if len(shape) > 1 else None
+        self.shapes.append(tuple(shape))
         self.sizes.append(size or 0)
         return len(self.sizes) - 1
 
@@ -104,8 +107,7 @@ class _Tape:
                 layer = plan.layers[call.layer]
                 made = keras.tree.flatten(layer(*args, **kwargs))
                 found = [(tensor, self._number(tensor.shape)) for tensor in made]
-                # With keywords a layer may do something else.
-                is_plain = len(call.args) == 1 and not any(call.kwargs.values())
+                is_plain = _is_plain(layer, call)
                 values = level.folded.values.get(call.layer)
                 self._record(layer, values, read, found, is_plain)
             for index, output in enumerate(found):
@@ -131,6 +133,15 @@ class _Tape:
         self.steps.append(step)
 
 
+def _is_plain(layer, call):
+    """Whether a call is `layer(inputs)`; with more a layer may do something else."""
+    if any(call.kwargs.values()):
+        return False
+    if channels.is_operation(layer):
+        return len(call.args) == len(call.tensors)
+    return len(call.args) == 1
+
+
 class _Plan(NamedTuple):
     """What `shrink` decided.
 
@@ -153,9 +164,8 @@ def _plan(tape):
         if step.rule is None:
             for number in step.inputs + step.outputs:
                 pinned[groups[number]] = True
-    foldable = _foldable(tape, constants)
     while True:
-        dropped = _dropped(tape, groups, pinned, foldable)
+        dropped = _dropped(tape, groups, pinned, constants)
         keep = [~dropped[group] for group in groups]
         # A layer has at least one unit.
         empty = [
@@ -169,19 +179,54 @@ def _plan(tape):
 
 
 def _constants(tape):
+    """For each tensor, what each channel is whatever the inputs are, or NaN."""
+    last_use = {n: at for at, step in enumerate(tape.steps) for n in step.inputs}
     constants = [np.full(size, np.nan) for size in tape.sizes]
-    for step in tape.steps:
+    fields = {}
+    for at, step in enumerate(tape.steps):
         if step.rule is not None:
-            found = step.rule.constants([constants[n] for n in step.inputs])
-            for number, value in zip(step.outputs, found, strict=True):
-                constants[number] = value
+            inputs = [fields.get(n) or _unknown(tape.shapes[n]) for n in step.inputs]
+            for number, field in zip(
+                step.outputs, step.rule.fields(inputs), strict=True
+            ):
+                if None in tape.shapes[number][1:]:
+                    field = _even_only(field)
+                fields[number] = field
+                constants[number] = field.constants()
+        for number in step.inputs:  # fields are as large as the tensors are
+            if last_use[number] == at:
+                fields.pop(number, None)
+    _agree_between_calls(tape, constants)
     return constants
+
+
+def _unknown(shape):
+    values = np.zeros([1, *(size or 1 for size in shape[1:])], np.float32)
+    return channels.Field(np.zeros(shape[-1], bool), values)
+
+
+def _even_only(field):
+    """Where the size is not known, only what does not depend on the place."""
+    known = ~np.isnan(field.constants())
+    return channels.Field(known, np.where(known, field.values, np.float32(0)))
+
+
+def _agree_between_calls(tape, constants):
+    """A layer has one bias for all its calls, which takes over one constant only."""
+    first = {}
+    for step in tape.steps:
+        if isinstance(step.rule, channels.Linear):
+            one = first.setdefault(id(step.layer), step)
+            for left, right in zip(one.inputs, step.inputs, strict=True):
+                differ = constants[left] != constants[right]
+                if left != right:
+                    constants[left][differ] = constants[right][differ] = np.nan
 
 
 def _groups(tape):
     """For each tensor, the number of the group that each channel stays or goes with."""
     starts = np.cumsum([0, *tape.sizes])
-    ids = [np.arange(a, b) for a, b in itertools.pairwise(starts)]
+    ids = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
     ties = [(ids[left], ids[right]) for left, right in tape.tied if left != right]
     for step in tape.steps:
         if isinstance(step.rule, channels.Mapped):
@@ -190,7 +235,7 @@ def _groups(tape):
                     there = source.channels >= 0
                     origin = ids[step.inputs[source.position]]
                     ties.append((ids[output][there], origin[source.channels[there]]))
-        elif step.rule is not None:
+        if step.rule is not None and isinstance(step.layer, PairLayer):
             for parts in (step.inputs, step.outputs):  # of one complex number
                 ties += [(ids[parts[0]], ids[other]) for other in parts[1:]]
     labels = np.arange(starts[-1])
@@ -204,24 +249,7 @@ def _groups(tape):
             return [labels[one] for one in ids]
 
 
-def _foldable(tape, constants):
-    """id of each linear layer → the inputs that its bias can take over."""
-    found, first = {}, {}
-    for step in tape.steps:
-        if not isinstance(step.rule, channels.Linear):
-            continue
-        values = [constants[number] for number in step.inputs]
-        mask = step.rule.foldable(values)
-        key = id(step.layer)
-        if key in found:  # one bias for all calls
-            same = [a == b for a, b in zip(values, first[key], strict=True)]
-            mask &= found[key] & np.logical_and.reduce(same)
-        first.setdefault(key, values)
-        found[key] = mask
-    return found
-
-
-def _dropped(tape, groups, pinned, foldable):
+def _dropped(tape, groups, pinned, constants):
     """For each group of channels, whether it goes."""
     dropped = np.zeros(len(pinned), bool)
     while True:
@@ -235,8 +263,9 @@ def _dropped(tape, groups, pinned, foldable):
                 found = [np.ones(tape.sizes[n], bool) for n in step.inputs]
             elif isinstance(step.rule, channels.Linear):
                 found = [step.rule.used(outputs)] * len(step.inputs)
+                values = [constants[n] for n in step.inputs]
+                stays = step.rule.needed(values, outputs)
                 for number in step.inputs:
-                    stays = found[0] & ~foldable[id(step.layer)]
                     needed[groups[number][stays]] = True
             else:
                 sizes = [tape.sizes[n] for n in step.inputs]
@@ -262,6 +291,8 @@ def _rebuild(level, tape, plan):
             new[name] = _rebuild(level.nested[name], tape, plan)
         elif name in level.folded.gone:
             new[name] = _identity
+        elif channels.is_operation(layer):
+            new[name] = layer
         else:
             values = level.folded.values.get(name)
             config, weights[name] = _resized(layer, values, steps[id(layer)], plan)
@@ -329,8 +360,8 @@ def _resized_values(layer, values, step, plan):
         kernel = [part[..., keep_in, :] for part in values.kernel]
     else:
         constants = [plan.constants[number] for number in step.inputs]
-        moved = np.flatnonzero(step.rule.foldable(constants) & ~keep_in)
-        shift = step.rule.shift(moved, constants)
+        is_known = np.logical_and.reduce([~np.isnan(part) for part in constants])
+        shift = step.rule.shift(np.flatnonzero(is_known & ~keep_in), constants)
         if any(part.any() for part in shift):
             old = bias or [0.0] * len(shift)
             bias = [a + b for a, b in zip(old, shift, strict=True)]

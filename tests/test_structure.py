@@ -18,7 +18,7 @@ ALLOWED = {
     "sparsity": {"graph", "layers"},
     "channels": {"layers", "sparsity"},
     "folding": {"channels", "graph"},
-    "shrinking": {"channels", "folding", "graph", "sparsity"},
+    "shrinking": {"channels", "folding", "graph", "layers", "sparsity"},
     "weights": {"packing", "sparsity"},
     "reporting": {"packing", "weights"},
     "allowed_layers": {"layers"},
