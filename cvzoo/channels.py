@@ -300,16 +300,12 @@ def _call(layer, parts, weights=None):
     parts = [kops.convert_to_tensor(part, dtype) for part in parts]
     if is_operation(layer):
         inputs = parts
-    elif type(layer) in (
-        layers.ComplexAdd,
-        layers.ComplexConcatenate,
-        layers.ComplexMultiply,
+    elif isinstance(layer, PairMerge) or (
+        isinstance(layer, layers.PerPart) and len(parts) > 2
     ):
         inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
-    elif type(layer) in (*_MERGING, keras.layers.Concatenate):
+    elif type(layer) in _MERGING + _CONCATENATING:
         inputs = [parts]
-    elif isinstance(layer, layers.PerPart) and len(parts) > 2:
-        inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
     else:
         inputs = [tuple(parts) if len(parts) == 2 else parts[0]]
     if weights is not None:

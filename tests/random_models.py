@@ -202,6 +202,6 @@ class Network:
                 outputs = frozen[number]
             else:
                 outputs = layer(parts[0] if len(parts) == 1 else parts)
-            outputs = [np.asarray(part) for part in keras.tree.flatten(outputs)]
+            outputs = [np.array(part) for part in keras.tree.flatten(outputs)]
             found.append(disturb(name, outputs))
         return found
