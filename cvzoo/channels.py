@@ -5,6 +5,7 @@ channels each output channel is made of, and what becomes of channels that do no
 on the model's inputs. A layer without a rule here reads all its channels and keeps all.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ _SPATIAL = (
     layers.ComplexGlobalMaxPooling3D, layers.ComplexMaxPooling1D,
     layers.ComplexMaxPooling2D, layers.ComplexMaxPooling3D,
     keras.layers.ZeroPadding1D, keras.layers.ZeroPadding2D,
-    keras.layers.ZeroPadding3D, layers.SpectralPooling1D, layers.SpectralPooling2D,
+    keras.layers.ZeroPadding3D,
 )
 _RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
 _MERGING = (
@@ -120,26 +121,22 @@ class Field(NamedTuple):
     """What is known of a tensor whatever the model's inputs are.
 
     Attributes:
-        known: Which channels do not depend on the inputs.
-        values: Array of the tensor's shape with a batch of 1; 0 where not known.
+        known: Where it does not depend on the inputs: boolean array of the tensor's
+            shape with a batch of 1.
+        values: Its values there; 0 elsewhere.
     """
 
     known: np.ndarray
     values: np.ndarray
 
-    @property
-    def is_zero(self):
-        """Which channels are 0 everywhere."""
-        space = tuple(range(self.values.ndim - 1))
-        return self.known & ~np.any(self.values, axis=space)
-
     def constants(self):
         """float64 along the channels: the value where it is one, NaN elsewhere."""
-        flat = self.values.reshape(-1, self.values.shape[-1]).astype(np.float64)
+        size = self.values.shape[-1]
+        flat = self.values.reshape(-1, size).astype(np.float64)
         if not flat.size:
-            return np.full(self.known.shape, np.nan)
-        is_one = self.known & (np.ptp(flat, axis=0) == 0)
-        return np.where(is_one, flat[0], np.nan)
+            return np.full(size, np.nan)
+        known = self.known.reshape(-1, size).all(axis=0)
+        return np.where(known & (np.ptp(flat, axis=0) == 0), flat[0], np.nan)
 
 
 class Source(NamedTuple):
@@ -163,30 +160,42 @@ class Mapped:
         sources: For each output, its `Source`s.
     """
 
-    def __init__(self, sources, run, is_product=False):
-        """`run` is a function from the input's parts to the output's."""
-        self.sources, self._run, self._is_product = sources, run, is_product
+    def __init__(self, sources, run, reach=None, is_product=False):
+        """`run` and `reach` are functions from the inputs' parts to the outputs'.
+
+        Args:
+            sources: See above.
+            run: What the layer does.
+            reach: Gives what is not 0 where an input that is not 0 is made use of.
+                `None` for a layer that works at each place alone.
+            is_product: Whether one factor of 0 makes the output 0.
+        """
+        self.sources, self._run = sources, run
+        self._reach, self._is_product = reach, is_product
 
     def fields(self, inputs):
         """`Field`s of the outputs from those of the inputs."""
         outputs = self._run([field.values for field in inputs])
         return [
-            _field(self._known(inputs, sources), values)
-            for sources, values in zip(self.sources, outputs, strict=True)
+            _field(known, values)
+            for known, values in zip(self._known(inputs), outputs, strict=True)
         ]
 
-    def _known(self, inputs, sources):
-        known = np.ones(len(sources[0].channels), bool)
-        for source in sources:
-            if source.is_read:
-                there = source.channels >= 0
-                field = inputs[source.position]
-                known[there] &= field.known[source.channels[there]]
+    def _known(self, inputs):
+        unknown = [~field.known for field in inputs]
+        if self._reach is not None:
+            reached = self._reach([mask.astype(np.float32) for mask in unknown])
+            return [part == 0 for part in reached]
+        known = []
+        for sources in self.sources:
+            read = [unknown[source.position] for source in sources if source.is_read]
+            known.append(~functools.reduce(np.logical_or, read))
         if self._is_product:
             parts = len(self.sources)
-            factors = [inputs[at : at + parts] for at in range(0, len(inputs), parts)]
-            for factor in factors:
-                known |= np.logical_and.reduce([part.is_zero for part in factor])
+            for at in range(0, len(inputs), parts):
+                factor = inputs[at : at + parts]
+                zero = [field.known & (field.values == 0) for field in factor]
+                known = [mask | np.logical_and.reduce(zero) for mask in known]
         return known
 
     def used(self, outputs, sizes):
@@ -248,10 +257,9 @@ class Linear:
 
     def fields(self, inputs):
         """`Field`s of the outputs from those of the inputs."""
-        unknown = np.logical_or.reduce([~field.known for field in inputs])
-        known = ~np.any(self.links, axis=0, where=unknown[:, None])
+        reached = _reach(self.layer, self.values)([~field.known for field in inputs])
         outputs = _twin(self.layer, self.values)([field.values for field in inputs])
-        return [_field(known, part) for part in outputs]
+        return [_field(reached[0] == 0, part) for part in outputs]
 
 
 def _field(known, values):
@@ -290,6 +298,21 @@ def _twin(layer, values, **changes):
         config |= {"use_bias": bool(values.bias), "name": None, **changes}
         twin = type(layer).from_config(config)
         return _call(twin, parts, weights=[*values.kernel, *values.bias])
+
+    return run
+
+
+def _reach(layer, values):
+    """The `reach` of a linear layer: what its non-zero weights see."""
+    is_linked = np.logical_or.reduce([part != 0 for part in values.kernel])
+    none = np.zeros(is_linked.shape, np.float32)
+    kernels = [is_linked.astype(np.float32), none][: len(values.kernel)]
+    linear = _twin(layer, Values(kernels, []), activation=None)
+
+    def run(parts):
+        seen = np.logical_or.reduce([part != 0 for part in parts]).astype(np.float32)
+        reached = linear([seen, np.zeros_like(seen)][: len(parts)])[0]
+        return [np.round(reached)] * len(parts)  # counts, up to rounding
 
     return run
 
@@ -337,13 +360,20 @@ def rule_for(layer, values, inputs, outputs):
         if is_depthwise(layer):
             channels = _of_groups(inputs[0][-1], outputs[0][-1])
             sources = _all_of(channels, len(inputs), len(outputs))
-            return Mapped(sources, _twin(layer, values))
+            return Mapped(sources, _twin(layer, values), _reach(layer, values))
         return Linear(layer, values, inputs[0])
     sources = _sources(layer, inputs, outputs)
     if sources is None:
         return None
+
+    def run(parts):
+        return _call(layer, parts)
+
+    inner = layer.layer if isinstance(layer, layers.PerPart) else layer
+    is_placing = type(inner) in _SPATIAL + _RESHAPING + _CONCATENATING
+    is_placing |= getattr(layer, "layout", None) == "concatenated"
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
-    return Mapped(sources, lambda parts: _call(layer, parts), is_product)
+    return Mapped(sources, run, run if is_placing else None, is_product)
 
 
 def _sources(layer, inputs, outputs):

@@ -202,12 +202,12 @@ def _constants(tape):
 
 def _unknown(shape):
     values = np.zeros([1, *(size or 1 for size in shape[1:])], np.float32)
-    return channels.Field(np.zeros(shape[-1], bool), values)
+    return channels.Field(np.zeros(values.shape, bool), values)
 
 
 def _even_only(field):
     """Where the size is not known, only what does not depend on the place."""
-    known = ~np.isnan(field.constants())
+    known = np.broadcast_to(~np.isnan(field.constants()), field.known.shape)
     return channels.Field(known, np.where(known, field.values, np.float32(0)))
 
 

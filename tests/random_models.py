@@ -69,7 +69,7 @@ class Network:
             )
             x = self._add(norm(name=self._name("norm")), x)
         if self.field == "complex" and self.generator.random() < 0.5:
-            return self._add(layers.ComplexTanh(name=self._name("tanh")), x)
+            return self._add(layers.Cardioid(name=self._name("cardioid")), x)
         activation = self._choose(*self.activations)
         name = self._name(activation)
         return self._add(
@@ -157,9 +157,8 @@ class Network:
         model = keras.Model(found[0], found[-1])
         for layer in model.layers:
             for variable in layer.weights:
-                if "kernel" not in variable.name:
-                    values = self.generator.uniform(0.3, 1.5, size=variable.shape)
-                    variable.assign(values)
+                low, high = (-1, 1) if "kernel" in variable.name else (0.3, 1.5)
+                variable.assign(self.generator.uniform(low, high, variable.shape))
         for layer in model.layers:  # as a covariance is
             if isinstance(layer, layers.ComplexBatchNormalization):
                 shape = layer.moving_covariance.shape[1:]

@@ -132,11 +132,10 @@ def complex_conv(pair, kernel, **arguments):
     def convolve(inputs, kernel):
         return ops.conv(inputs, kernel, **arguments)
 
-    if not _gradients_are_convolutions(pair, kernel, arguments):
+    if not _gradients_are_convolutions(pair[0], kernel[0], arguments):
         return complex_product(convolve, pair, kernel)
 
-    window = kernel[0].shape[:-2]
-    padding = _padding(window, arguments["padding"])
+    padding = _padding(kernel[0].shape[:-2], arguments["padding"])
 
     @ops.custom_gradient
     def evaluate(*parts):
@@ -153,16 +152,49 @@ def complex_conv(pair, kernel, **arguments):
     return evaluate(*pair, *kernel)
 
 
-def _gradients_are_convolutions(pair, kernel, arguments):
+def conv(inputs, kernel, **arguments):
+    """Real convolution with the gradients of `complex_conv`.
+
+    Args:
+        inputs: `(batch, *space, inputs)`, or with the channels first.
+        kernel: `(*window, inputs / groups, filters)`.
+        **arguments: Those of `keras.ops.conv`.
+    """
+    if not _gradients_are_convolutions(inputs, kernel, arguments):
+        return ops.conv(inputs, kernel, **arguments)
+
+    padding = _padding(kernel.shape[:-2], arguments["padding"])
+
+    @ops.custom_gradient
+    def evaluate(inputs, kernel):
+        def gradient(upstream):
+            return (
+                *_input_gradient((upstream,), (kernel,), padding),
+                *_kernel_gradient((inputs,), (upstream,), padding),
+            )
+
+        return ops.conv(inputs, kernel, **arguments), gradient
+
+    return evaluate(inputs, kernel)
+
+
+def _product(multiply, left, right, conjugate):
+    """Of pairs, or of single real tensors in tuples."""
+    if len(left) == 1:
+        return (multiply(left[0], right[0]),)
+    return complex_product(multiply, left, right, conjugate)
+
+
+def _gradients_are_convolutions(inputs, kernel, arguments):
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
-    inputs, window = pair[0], kernel[0].shape[:-2]
+    window = kernel.shape[:-2]
     return (
         not tf.config.list_physical_devices("GPU")
         and arguments["data_format"] == "channels_last"
-        and inputs.shape[-1] == kernel[0].shape[-2]
+        and inputs.shape[-1] == kernel.shape[-2]
         and None not in inputs.shape[1:-1]
         and inputs.shape[0] != 0  # the batch becomes channels, of which none is refused
         and set(arguments["strides"]) == set(arguments["dilation_rate"]) == {1}
@@ -184,7 +216,10 @@ def _pad_space(tensor, padding):
 
 
 def _input_gradient(upstream, kernel, padding):
-    """Gradient to the inputs: a convolution with the kernel turned around."""
+    """Gradient to the inputs: a convolution with the kernel turned around.
+
+    Like `_kernel_gradient`, for pairs and for single real tensors in tuples.
+    """
     window = kernel[0].shape[:-2]
     space = list(range(len(window)))
     axes = [*space, len(space) + 1, len(space)]
@@ -202,7 +237,7 @@ def _input_gradient(upstream, kernel, padding):
         padding = "same" if same else "valid"
         return ops.conv(inputs, kernel, padding=padding, data_format="channels_last")
 
-    return complex_product(convolve, upstream, turned, conjugate="right")
+    return _product(convolve, upstream, turned, conjugate="right")
 
 
 def _kernel_gradient(pair, upstream, padding):
@@ -220,5 +255,5 @@ def _kernel_gradient(pair, upstream, padding):
     def convolve(inputs, kernel):
         return ops.conv(inputs, kernel, data_format="channels_last")
 
-    found = complex_product(convolve, images, kernels, conjugate="left")
+    found = _product(convolve, images, kernels, conjugate="left")
     return tuple(ops.transpose(part, [*space, 0, last]) for part in found)
