@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import graph
+from cvzoo import graph, ops
 from cvzoo.layers.bilinear import Bilinear
 from cvzoo.layers.linear import ComplexLinear, Sparsifiable
 from cvzoo.layers.normalization import ComplexNormalization
@@ -50,7 +50,7 @@ class BayesianModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
         kl = sum((one for one in penalties if one is not None), kops.zeros(()))
-        self.nll_tracker.update_state(loss - kl)
+        self.nll_tracker.update_state(loss * ops.replica_count() - kl)
         self.kl_tracker.update_state(kl)
         return loss
 
@@ -281,13 +281,33 @@ def _with_sparsifiers(model, choose):
             return plain.from_config(config)
         return SPARSIFIABLE[plain].from_config({**config, "sparsifier": sparsifier})
 
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy = keras.models.clone_model(
+        model,
+        input_tensors=_new_inputs(model),
+        clone_function=clone,
+        recursive=True,
+    )
     if is_bayesian:
         copy = BayesianModel(copy.input, copy.output, name=model.name).add_trackers()
     else:
         copy = keras.Model(copy.input, copy.output, name=model.name)
     _copy_state(model, copy)
     return copy
+
+
+def _new_inputs(model):
+    """Inputs of the same names, of which `clone_model` keeps only the given ones."""
+    names = {
+        id(layer.output): layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.InputLayer)
+    }
+    return keras.tree.map_structure(
+        lambda tensor: keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=names[id(tensor)]
+        ),
+        model.input,
+    )
 
 
 def _copy_state(source, target):

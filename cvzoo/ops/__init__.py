@@ -18,6 +18,7 @@ from cvzoo.ops.noise import (
     add_complex_noise,
     add_correlated_noise,
     add_real_noise,
+    replica_count,
     replica_normal,
 )
 from cvzoo.ops.pairs import (

@@ -1,4 +1,4 @@
-"""Noise that is right under `tf.distribute`."""
+"""Noise, and what else must be right under `tf.distribute`."""
 
 import keras
 from keras import ops
@@ -6,6 +6,15 @@ from keras import ops
 # The released code of paper 2 keeps variances above this, for the gradient of the
 # square root.
 SMALLEST_VARIANCE = 1e-8
+
+
+def replica_count():
+    """Number of replicas that train together; Keras divides each one's loss by it."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def replica_normal(shape, seed_generator, dtype):
