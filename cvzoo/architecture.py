@@ -35,6 +35,13 @@ def describe(model):
     """
     graph.check_pairs(model)
     plan = graph.read(model)
+    if isinstance(plan.input_structure, dict) or isinstance(
+        plan.output_structure, dict
+    ):
+        raise ArchitectureError(
+            f"Model '{model.name}' has a dictionary of inputs or outputs. A preset "
+            "keeps one tensor or a list of them."
+        )
     described = {
         name: _describe_layer(layer)
         for name, layer in plan.layers.items()
@@ -121,13 +128,24 @@ def build(data, tensors):
             dtype=description["dtype"],
             name=description["name"],
         )
-    plan = graph.Graph(made, names, calls, outputs)
+    plan = graph.Graph(
+        made,
+        names,
+        calls,
+        outputs,
+        input_structure=_one_or_all([graph.Tensor(name, 0, 0) for name in names]),
+        output_structure=_one_or_all(outputs),
+    )
     try:
         return graph.rebuild(plan, made, data["name"])
     except ArchitectureError:
         raise
     except (LookupError, TypeError, ValueError) as error:
         raise ArchitectureError(f"The layers do not fit together: {error}") from error
+
+
+def _one_or_all(tensors):
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 class _Guarded:
@@ -197,7 +215,7 @@ def _checked(data):
             _check_known(f"Layer '{name}'", tensor, known)
         counts[name] = counts.get(name, -1) + 1
         known[name, counts[name]] = True
-        calls.append(graph.Call(name, counts[name], inputs))
+        calls.append(graph.Call(name, counts[name], (inputs,), {}))
     outputs = [_tensors(tensor) for tensor in data["outputs"]]
     for tensor in graph.tensors(outputs):
         _check_known("The model", tensor, known)

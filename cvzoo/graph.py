@@ -17,34 +17,67 @@ class Tensor(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a layer; `inputs` is a `Tensor`, or tuples and lists of them."""
+    """One call of a layer.
+
+    Attributes:
+        layer: Name of the layer.
+        number: How many calls of the layer came before.
+        args: Positional arguments: `Tensor`s, tuples, lists and dictionaries of them,
+            and plain values.
+        kwargs: Likewise by name, without those that are `None`.
+    """
 
     layer: str
     number: int
-    inputs: object
+    args: tuple
+    kwargs: dict
+
+    @property
+    def tensors(self):
+        """All tensors that the call is given, flat."""
+        return tensors((self.args, self.kwargs))
+
+    @property
+    def inputs(self):
+        """The one argument of a call `layer(inputs)`; raises for any other."""
+        # Keras records the default of `training`, which is False for some layers.
+        given = sorted(key for key, value in self.kwargs.items() if value is not False)
+        if len(self.args) != 1 or given:
+            raise ValueError(
+                f"Layer '{self.layer}' is called with more than its inputs: "
+                f"{len(self.args)} positional arguments, keywords {given}. Only "
+                "`layer(inputs)` is understood here."
+            )
+        return self.args[0]
 
 
 class Graph(NamedTuple):
     """Calls in an order in which they can be run.
 
     Attributes:
-        layers: Name → layer, input layers included.
+        layers: Name → layer, input layers included, or operation such as that of
+            `x + y`.
         inputs: Names of the input layers, in the order of the model's inputs.
         calls: The calls, without those of input layers.
         outputs: Tensors, in the order of the model's outputs.
+        input_structure: The inputs as the model takes them: one `Tensor`, or a list,
+            tuple or dictionary.
+        output_structure: Likewise for the outputs.
     """
 
     layers: dict
     inputs: list
     calls: list
     outputs: list
+    input_structure: object
+    output_structure: object
 
     def consumers(self, layer):
         """The calls that use any output of a layer."""
         return [
             call
             for call in self.calls
-            if any(tensor.layer == layer for tensor in tensors(call.inputs))
+            if any(tensor.layer == layer for tensor in call.tensors)
         ]
 
 
@@ -74,28 +107,32 @@ def read(model):
             "cannot be read. A Functional or Sequential Keras model is needed."
         )
     waiting = [
-        Call(layer["name"], number, _read_arguments(layer["name"], node))
+        Call(layer["name"], number, *_read_arguments(layer["name"], node))
         for layer in config["layers"]
         for number, node in enumerate(layer["inbound_nodes"])
     ]
-    inputs = [tensor.layer for tensor in _read_tensors(config["input_layers"])]
-    ready, calls = {(name, 0) for name in inputs}, []
+    inputs = _read_tensors(config["input_layers"])
+    outputs = _read_tensors(config["output_layers"])
+    ready, calls = {(tensor.layer, 0) for tensor in tensors(inputs)}, []
     while waiting:
         runnable = [
             call
             for call in waiting
-            if all((t.layer, t.call) in ready for t in tensors(call.inputs))
+            if all((t.layer, t.call) in ready for t in call.tensors)
         ]
         if not runnable:
             raise ValueError(f"Model '{model.name}' has a call without its inputs.")
         calls += runnable
-        ready |= {(call.layer, call.number) for call in runnable}
-        waiting = [call for call in waiting if call not in runnable]
+        done = {(call.layer, call.number) for call in runnable}
+        ready |= done
+        waiting = [call for call in waiting if (call.layer, call.number) not in done]
     return Graph(
-        layers={layer.name: layer for layer in model.layers},
-        inputs=inputs,
+        layers={operation.name: operation for operation in model.operations},
+        inputs=[tensor.layer for tensor in tensors(inputs)],
         calls=calls,
-        outputs=_read_tensors(config["output_layers"]),
+        outputs=tensors(outputs),
+        input_structure=inputs,
+        output_structure=outputs,
     )
 
 
@@ -110,15 +147,13 @@ def rebuild(graph, layers, name, model_class=keras.Model):
     """
     values = {Tensor(name, 0, 0): layers[name] for name in graph.inputs}
     for call in graph.calls:
-        inputs = _map(call.inputs, values.__getitem__)
-        outputs = layers[call.layer](inputs)
+        args, kwargs = map_tensors((call.args, call.kwargs), values.__getitem__)
+        outputs = layers[call.layer](*args, **kwargs)
         for index, output in enumerate(keras.tree.flatten(outputs)):
             values[Tensor(call.layer, call.number, index)] = output
-    inputs = [layers[name] for name in graph.inputs]
-    outputs = [values[tensor] for tensor in graph.outputs]
     return model_class(
-        inputs=inputs[0] if len(inputs) == 1 else inputs,
-        outputs=outputs[0] if len(outputs) == 1 else outputs,
+        inputs=map_tensors(graph.input_structure, values.__getitem__),
+        outputs=map_tensors(graph.output_structure, values.__getitem__),
         name=name,
     )
 
@@ -136,7 +171,7 @@ def check_pairs(model):
             check_pairs(layer)
         if _is_ours(layer):
             continue
-        fed = tensors(call.inputs)
+        fed = call.tensors
         for tensor in fed:
             source = graph.layers[tensor.layer]
             if source.name in graph.inputs and str(source.dtype).startswith("complex"):
@@ -160,10 +195,21 @@ def check_pairs(model):
 
 
 def tensors(structure):
-    """All tensors of a structure, flat."""
+    """All tensors of a structure, flat; other values are left out."""
     if isinstance(structure, Tensor):
         return [structure]
+    if isinstance(structure, dict):
+        structure = structure.values()
+    elif not isinstance(structure, (tuple, list)):
+        return []
     return [tensor for item in structure for tensor in tensors(item)]
+
+
+def is_nested(layer):
+    """Whether a layer is a model whose graph can be read."""
+    if not isinstance(layer, keras.Model):
+        return False
+    return isinstance(layer, keras.Sequential) or hasattr(layer, "input")
 
 
 def _is_ours(layer):
@@ -171,40 +217,46 @@ def _is_ours(layer):
 
 
 def _read_arguments(layer, node):
-    # Keras records the default of `training`, which is False for some layers.
-    given = [key for key, value in node["kwargs"].items() if value not in (None, False)]
-    if len(node["args"]) != 1 or given:
-        raise ValueError(
-            f"Layer '{layer}' is called with more than its inputs: "
-            f"{len(node['args'])} positional arguments, keywords "
-            f"{sorted(given)}. Only `layer(inputs)` can be read."
-        )
-    return _read_structure(layer, node["args"][0])
+    """Positional arguments and keywords of a call."""
+    kwargs = {key: one for key, one in node["kwargs"].items() if one is not None}
+    return (
+        tuple(_read_structure(layer, value) for value in node["args"]),
+        {key: _read_structure(layer, value) for key, value in kwargs.items()},
+    )
 
 
 def _read_structure(layer, value):
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        return Tensor(*value["config"]["keras_history"])
+    if isinstance(value, dict):
+        if value.get("class_name") == "__keras_tensor__":
+            return Tensor(*value["config"]["keras_history"])
+        if "class_name" not in value:
+            return {key: _read_structure(layer, item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return type(value)(_read_structure(layer, item) for item in value)
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    kind = value.get("class_name") if isinstance(value, dict) else type(value).__name__
     raise ValueError(
-        f"Layer '{layer}' is called on a {type(value).__name__}. Only tensors, and "
-        "tuples and lists of tensors, can be read."
+        f"Layer '{layer}' is called on a {kind}. Only tensors and plain values, and "
+        "tuples, lists and dictionaries of them, can be read."
     )
 
 
 def _read_tensors(value):
-    """`["name", 0, 0]` when there is one, a list of those when there are more."""
+    """`["name", 0, 0]` when there is one, a list or dictionary when there are more."""
     if isinstance(value, dict):
-        raise ValueError(
-            "Models with a dictionary of inputs or outputs cannot be read. Use a list."
-        )
-    if value and isinstance(value[0], str):
-        value = [value]
-    return [Tensor(*item) for item in value]
+        return {key: _read_tensors(item) for key, item in value.items()}
+    if len(value) == 3 and isinstance(value[0], str):
+        return Tensor(*value)
+    return type(value)(_read_tensors(item) for item in value)
 
 
-def _map(structure, function):
+def map_tensors(structure, function):
+    """A structure with `function` of each tensor in its place."""
     if isinstance(structure, Tensor):
         return function(structure)
-    return type(structure)(_map(item, function) for item in structure)
+    if isinstance(structure, dict):
+        return {key: map_tensors(item, function) for key, item in structure.items()}
+    if isinstance(structure, (tuple, list)):
+        return type(structure)(map_tensors(item, function) for item in structure)
+    return structure

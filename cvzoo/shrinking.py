@@ -1,174 +1,373 @@
-"""`shrink`: plain layers without the units that no longer matter."""
+"""`shrink`: plain layers without the channels that no longer matter."""
+
+import itertools
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import graph, sparsity
-from cvzoo.layers.complex import PerPart
-from cvzoo.layers.linear import ComplexDense
-
-# Layers and activations that act on each channel alone.
-_CHANNELWISE = (
-    keras.layers.Dropout,
-    keras.layers.ELU,
-    keras.layers.GaussianNoise,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-)
-# fmt: off
-_CHANNELWISE_ACTIVATIONS = (
-    "elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear", "mish",
-    "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softsign", "swish",
-    "tanh",
-)
-# fmt: on
+from cvzoo import channels, folding, graph, sparsity
+from cvzoo.layers.complex import PairLayer
 
 
 def shrink(model):
-    """A copy of plain layers, without units that make no difference, same outputs.
+    """A copy of plain layers, without channels that make no difference, same outputs.
 
-    In a chain linear layer → channelwise layers → linear layer, a unit goes when the
-    second layer has only zeros for it, or when the first has: it then is a constant,
-    which is added to the second layer's bias. Removal spreads along the chain.
+    A unit, filter or channel goes when nothing that reads it has a weight for it, or
+    when it is a constant that all its readers can take into their biases: a Dense layer
+    always, a convolution where no padding hides the constant at the border. Channels
+    that an addition, or a layer that is called twice, ties to each other go together.
+    Batch norm is folded into the dense layer or convolution before it. Inputs and
+    outputs of the model stay, as do channels of layers that are not understood, such as
+    attention, recurrent ones and Fourier transforms. A layer keeps at least one unit.
 
     Args:
         model: Result of `cvzoo.prune`, fine-tuned; or any Functional or Sequential
-            model with zeros in its kernels.
+            model with zeros in its kernels, nested models included.
 
     Returns:
         A `keras.Model`, not compiled.
     """
-    plan = graph.read(sparsity.without_sparsifiers(model))
-    values = {
-        name: _Linear(*sparsity.linear_values(layer))
-        for name, layer in plan.layers.items()
-        if _is_dense(layer)
-    }
-    chains = [chain for name in values if (chain := _chain(plan, name))]
-    # Backwards: what goes in one chain may leave units of the one before unused.
-    # Forwards, a unit without inputs makes a constant. Each pass removes a unit.
-    while any([_shrink_chain(plan, values, *chain) for chain in reversed(chains)]):
-        pass
-    layers = {
-        name: _rebuilt(layer, values.get(name)) for name, layer in plan.layers.items()
-    }
-    result = graph.rebuild(plan, layers, model.name)
-    for name, value in values.items():
-        new = result.get_layer(name)
-        for variable, part in zip(
-            sparsity.kernel_variables(new) + sparsity.bias_variables(new),
-            value.kernel + value.bias,
-            strict=True,
+    level = _Level(folding.fold(sparsity.without_sparsifiers(model)))
+    tape = _Tape(level)
+    return _rebuild(level, tape, _plan(tape))
+
+
+class _Level:
+    """A model's graph, and those of the models nested in it.
+
+    Attributes:
+        folded: What `folding.fold` found: the graph, and the values of its layers.
+        nested: Name → `_Level`.
+    """
+
+    def __init__(self, folded):
+        self.folded = folded
+        self.graph = folded.graph
+        self.nested = {name: _Level(inner) for name, inner in folded.nested.items()}
+        # Numbers of the tensors that the first call of a nested model receives.
+        self.first_inputs = None
+
+
+class _Step(NamedTuple):
+    """A call of a layer that is no nested model, on numbered tensors."""
+
+    layer: object
+    rule: object
+    inputs: list
+    outputs: list
+
+
+class _Tape:
+    """All calls of a model and of those nested in it, in order.
+
+    Attributes:
+        steps: The calls.
+        shapes: Shape of each tensor.
+        sizes: Its number of channels.
+        pinned: Tensors that keep all channels: inputs and outputs of the model.
+        tied: Pairs of tensors of the same channels, beyond what the rules say.
+    """
+
+    def __init__(self, level):
+        self.steps, self.shapes, self.sizes, self.tied = [], [], [], []
+        self._first_call = {}
+        plan = level.graph
+        inputs = [_input_like(plan.layers[name]) for name in plan.inputs]
+        numbers = [self._number(tensor.shape) for tensor in inputs]
+        outputs = self._follow(level, inputs, numbers)
+        self.outputs = [number for _, number in outputs]
+        self.pinned = [*numbers, *self.outputs]
+
+    def _number(self, shape):
+        size = shape[-1] if len(shape) > 1 else None
+        self.shapes.append(tuple(shape))
+        self.sizes.append(size or 0)
+        return len(self.sizes) - 1
+
+    def _follow(self, level, inputs, numbers):
+        """Runs through a level's calls; returns its outputs and their numbers."""
+        plan = level.graph
+        known = {
+            graph.Tensor(name, 0, 0): (tensor, number)
+            for name, tensor, number in zip(plan.inputs, inputs, numbers, strict=True)
+        }
+        for call in plan.calls:
+            read = [known[tensor] for tensor in call.tensors]
+            if call.layer in level.nested:
+                inner = level.nested[call.layer]
+                found = self._follow_nested(inner, *zip(*read, strict=True))
+            elif call.layer in level.folded.gone:
+                found = read
+            else:
+                args, kwargs = graph.map_tensors(
+                    (call.args, call.kwargs), lambda tensor: known[tensor][0]
+                )
+                layer = plan.layers[call.layer]
+                made = keras.tree.flatten(layer(*args, **kwargs))
+                found = [(tensor, self._number(tensor.shape)) for tensor in made]
+                is_plain = _is_plain(layer, call)
+                values = level.folded.values.get(call.layer)
+                self._record(layer, values, read, found, is_plain)
+            for index, output in enumerate(found):
+                known[graph.Tensor(call.layer, call.number, index)] = output
+        return [known[tensor] for tensor in plan.outputs]
+
+    def _follow_nested(self, inner, inputs, numbers):
+        if inner.first_inputs is None:
+            inner.first_inputs = numbers
+        self.tied += zip(inner.first_inputs, numbers, strict=True)
+        return self._follow(inner, inputs, numbers)
+
+    def _record(self, layer, values, read, found, is_plain):
+        shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
+        rule = channels.rule_for(layer, values, *shapes) if is_plain else None
+        step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
+        first = self._first_call.setdefault(id(layer), step)
+        for left, right in zip(
+            first.inputs + first.outputs, step.inputs + step.outputs, strict=True
         ):
-            variable.assign(part)
-    for layer in result.layers:
-        if layer.name not in values and layer.weights:
-            layer.set_weights(plan.layers[layer.name].get_weights())
-    return result
+            if self.sizes[left] == self.sizes[right]:
+                self.tied.append((left, right))
+        self.steps.append(step)
 
 
-class _Linear:
-    """Values of a linear layer while it shrinks."""
-
-    def __init__(self, kernel, bias):
-        self.kernel, self.bias = kernel, bias
-
-    def add_to_bias(self, units, constant):
-        """Adds the constant inputs `units`, of values `constant`, to the bias."""
-        rows = [part[units] for part in self.kernel]
-        if len(rows) == 1:
-            shift = [constant[0] @ rows[0]]
-        else:
-            (u, v), (real, imag) = rows, constant
-            shift = [real @ u - imag @ v, real @ v + imag @ u]
-        bias = self.bias or [np.float32(0)] * len(rows)
-        self.bias = [
-            (part + extra).astype(np.float32)
-            for part, extra in zip(bias, shift, strict=True)
-        ]
+def _is_plain(layer, call):
+    """Whether a call is `layer(inputs)`; with more a layer may do something else."""
+    if any(call.kwargs.values()):
+        return False
+    if channels.is_operation(layer):
+        return len(call.args) == len(call.tensors)
+    return len(call.args) == 1
 
 
-def _chain(plan, name):
-    """`(name, channelwise layers, next linear layer)`, or `None`."""
-    if not _is_channelwise_activation(plan.layers[name].activation):
-        return None
-    between, current = [], name
+class _Plan(NamedTuple):
+    """What `shrink` decided.
+
+    Attributes:
+        keep: For each tensor, which channels stay.
+        constants: For each tensor, the constant that each channel is, or NaN.
+    """
+
+    keep: list
+    constants: list
+
+
+def _plan(tape):
+    constants = _constants(tape)
+    groups = _groups(tape)
+    pinned = np.zeros(max(group.max(initial=-1) for group in groups) + 1, bool)
+    for number in tape.pinned:
+        pinned[groups[number]] = True
+    for step in tape.steps:
+        if step.rule is None:
+            for number in step.inputs + step.outputs:
+                pinned[groups[number]] = True
     while True:
-        calls = [call for call in plan.calls if call.layer == current]
-        consumers = plan.consumers(current)
-        is_output = any(tensor.layer == current for tensor in plan.outputs)
-        if len(calls) != 1 or len(consumers) != 1 or is_output:
-            return None
-        current = consumers[0].layer
-        layer = plan.layers[current]
-        if len({tensor.layer for tensor in graph.tensors(consumers[0].inputs)}) != 1:
-            return None
-        if _is_dense(layer):
-            only_call = [call for call in plan.calls if call.layer == current]
-            return (name, between, current) if len(only_call) == 1 else None
-        if not _is_channelwise(layer):
-            return None
-        between.append(current)
+        dropped = _dropped(tape, groups, pinned, constants)
+        keep = [~dropped[group] for group in groups]
+        # A layer has at least one unit.
+        empty = [
+            group[0]
+            for group, kept in zip(groups, keep, strict=True)
+            if kept.size and not kept.any()
+        ]
+        if not empty:
+            return _Plan(keep, constants)
+        pinned[empty] = True
 
 
-def _shrink_chain(plan, values, first_name, between, second_name):
-    """Removes units between two linear layers; whether there were any."""
-    first, second = values[first_name], values[second_name]
-    live = sum(np.abs(part).sum(axis=0) for part in first.kernel) > 0
-    used = sum(np.abs(part).sum(axis=1) for part in second.kernel) > 0
-    constant = np.flatnonzero(used & ~live)
-    if constant.size:
-        outputs = _constant_outputs(plan, first_name, first, between)
-        second.add_to_bias(constant, [part[constant] for part in outputs])
-        for part in second.kernel:
-            part[constant] = 0
-    keep = live & used
-    if not keep.any():
-        keep[0] = True  # A layer has at least one unit; this one is not used.
-    if keep.all():
-        return bool(constant.size)
-    first.kernel = [part[:, keep] for part in first.kernel]
-    first.bias = [part[keep] for part in first.bias]
-    second.kernel = [part[keep] for part in second.kernel]
-    return True
+def _constants(tape):
+    """For each tensor, what each channel is whatever the inputs are, or NaN."""
+    last_use = {n: at for at, step in enumerate(tape.steps) for n in step.inputs}
+    constants = [np.full(size, np.nan) for size in tape.sizes]
+    fields = {}
+    for at, step in enumerate(tape.steps):
+        if step.rule is not None:
+            inputs = [fields.get(n) or _unknown(tape.shapes[n]) for n in step.inputs]
+            for number, field in zip(
+                step.outputs, step.rule.fields(inputs), strict=True
+            ):
+                if None in tape.shapes[number][1:]:
+                    field = _even_only(field)
+                fields[number] = field
+                constants[number] = field.constants()
+        for number in step.inputs:  # fields are as large as the tensors are
+            if last_use[number] == at:
+                fields.pop(number, None)
+    _agree_between_calls(tape, constants)
+    return constants
 
 
-def _constant_outputs(plan, name, value, between):
-    """What the units of a layer put out where all their weights are zero."""
-    units = value.kernel[0].shape[1]
-    bias = value.bias or [np.zeros(units, np.float32) for _ in value.kernel]
-    activation = plan.layers[name].activation
-    outputs = tuple(activation(kops.convert_to_tensor(part[None])) for part in bias)
-    outputs = outputs if len(outputs) == 2 else outputs[0]
-    for layer in between:
-        outputs = plan.layers[layer](outputs)
-    return [kops.convert_to_numpy(part)[0] for part in keras.tree.flatten(outputs)]
+def _unknown(shape):
+    values = np.zeros([1, *(size or 1 for size in shape[1:])], np.float32)
+    return channels.Field(np.zeros(shape[-1], bool), values)
 
 
-def _is_dense(layer):
-    return type(layer) in (keras.layers.Dense, ComplexDense)
+def _even_only(field):
+    """Where the size is not known, only what does not depend on the place."""
+    known = ~np.isnan(field.constants())
+    return channels.Field(known, np.where(known, field.values, np.float32(0)))
 
 
-def _is_channelwise(layer):
-    if isinstance(layer, PerPart):
-        layer = layer.layer
-    if isinstance(layer, keras.layers.Activation):
-        return _is_channelwise_activation(layer.activation)
-    return type(layer) in _CHANNELWISE
+def _agree_between_calls(tape, constants):
+    """A layer has one bias for all its calls, which takes over one constant only."""
+    first = {}
+    for step in tape.steps:
+        if isinstance(step.rule, channels.Linear):
+            one = first.setdefault(id(step.layer), step)
+            for left, right in zip(one.inputs, step.inputs, strict=True):
+                differ = constants[left] != constants[right]
+                if left != right:
+                    constants[left][differ] = constants[right][differ] = np.nan
 
 
-def _is_channelwise_activation(activation):
-    return getattr(activation, "__name__", "") in _CHANNELWISE_ACTIVATIONS
+def _groups(tape):
+    """For each tensor, the number of the group that each channel stays or goes with."""
+    starts = np.cumsum([0, *tape.sizes])
+    ids = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
+    ties = [(ids[left], ids[right]) for left, right in tape.tied if left != right]
+    for step in tape.steps:
+        if isinstance(step.rule, channels.Mapped):
+            for output, sources in zip(step.outputs, step.rule.sources, strict=True):
+                for source in sources:
+                    there = source.channels >= 0
+                    origin = ids[step.inputs[source.position]]
+                    ties.append((ids[output][there], origin[source.channels[there]]))
+        if step.rule is not None and isinstance(step.layer, PairLayer):
+            for parts in (step.inputs, step.outputs):  # of one complex number
+                ties += [(ids[parts[0]], ids[other]) for other in parts[1:]]
+    labels = np.arange(starts[-1])
+    while True:
+        before = labels.copy()
+        for left, right in (*ties, *reversed(ties)):
+            lowest = np.minimum(labels[left], labels[right])
+            np.minimum.at(labels, left, lowest)
+            np.minimum.at(labels, right, lowest)
+        if np.array_equal(labels, before):
+            return [labels[one] for one in ids]
 
 
-def _rebuilt(layer, value):
-    if isinstance(layer, keras.layers.InputLayer):
-        return keras.Input(
-            batch_shape=layer.batch_shape, dtype=layer.dtype, name=layer.name
-        )
+def _dropped(tape, groups, pinned, constants):
+    """For each group of channels, whether it goes."""
+    dropped = np.zeros(len(pinned), bool)
+    while True:
+        needed = pinned.copy()
+        used = [np.zeros(size, bool) for size in tape.sizes]
+        for number in tape.outputs:
+            used[number][:] = True
+        for step in reversed(tape.steps):
+            outputs = [used[n] & ~dropped[groups[n]] for n in step.outputs]
+            if step.rule is None:
+                found = [np.ones(tape.sizes[n], bool) for n in step.inputs]
+            elif isinstance(step.rule, channels.Linear):
+                found = [step.rule.used(outputs)] * len(step.inputs)
+                values = [constants[n] for n in step.inputs]
+                stays = step.rule.needed(values, outputs)
+                for number in step.inputs:
+                    needed[groups[number][stays]] = True
+            else:
+                sizes = [tape.sizes[n] for n in step.inputs]
+                found = step.rule.used(outputs, sizes)
+            for number, mask in zip(step.inputs, found, strict=True):
+                used[number] |= mask
+        if np.array_equal(dropped, ~needed):
+            return dropped
+        dropped = ~needed
+
+
+# The new model
+
+
+def _rebuild(level, tape, plan):
+    """The model of a level with the channels that stay."""
+    steps = {id(step.layer): step for step in reversed(tape.steps)}
+    new, weights = {}, {}
+    for name, layer in level.graph.layers.items():
+        if name in level.graph.inputs:
+            new[name] = _input_like(layer, _kept_inputs(level, plan, name))
+        elif name in level.nested:
+            new[name] = _rebuild(level.nested[name], tape, plan)
+        elif name in level.folded.gone:
+            new[name] = _identity
+        elif channels.is_operation(layer):
+            new[name] = layer
+        else:
+            values = level.folded.values.get(name)
+            config, weights[name] = _resized(layer, values, steps[id(layer)], plan)
+            new[name] = type(layer).from_config(config)
+    model = graph.rebuild(level.graph, new, level.folded.name)
+    for name, values in weights.items():
+        if values is None:
+            sparsity.copy_variables(level.graph.layers[name], new[name])
+        else:
+            for variable, value in zip(new[name].weights, values, strict=True):
+                variable.assign(value)
+    return model
+
+
+def _identity(inputs):
+    return inputs
+
+
+def _kept_inputs(level, plan, name):
+    """Number of channels of a nested model's input, `None` as it was."""
+    if level.first_inputs is None:
+        return None
+    keep = plan.keep[level.first_inputs[level.graph.inputs.index(name)]]
+    return int(keep.sum()) if keep.size else None
+
+
+def _input_like(layer, size=None):
+    shape = layer.batch_shape if size is None else (*layer.batch_shape[:-1], size)
+    return keras.Input(batch_shape=shape, dtype=layer.dtype, name=layer.name)
+
+
+def _resized(layer, values, step, plan):
+    """Configuration and weights of a layer without the channels that go.
+
+    Weights are `None` where they stay as they are.
+    """
     config = layer.get_config()
-    if value is None:
-        return layer.__class__.from_config(config)
-    config.update(units=value.kernel[0].shape[1], use_bias=bool(value.bias))
-    return layer.__class__.from_config(config)
+    if values is not None:
+        if step.rule is not None:
+            values = _resized_values(layer, values, step, plan)
+        config["use_bias"] = bool(values.bias)
+        if "units" in config:
+            config["units"] = len(values.kernel[0].T)
+        elif "filters" in config:
+            axis = -2 if channels.is_transposed(layer) else -1
+            config["filters"] = values.kernel[0].shape[axis]
+        return config, [*values.kernel, *values.bias]
+    if step.rule is None:
+        return config, None
+    keep = plan.keep[step.outputs[0]]
+    for one in (config, config.get("layer", {}).get("config", {})):  # or PerPart's
+        if "target_shape" in one:
+            one["target_shape"] = (*one["target_shape"][:-1], int(keep.sum()))
+    weights = [kops.convert_to_numpy(variable) for variable in layer.weights]
+    return config, [
+        part[..., keep] if part.ndim and part.shape[-1] == keep.size else part
+        for part in weights
+    ]
+
+
+def _resized_values(layer, values, step, plan):
+    keep_in, keep_out = plan.keep[step.inputs[0]], plan.keep[step.outputs[0]]
+    bias = values.bias
+    if channels.is_depthwise(layer):
+        kernel = [part[..., keep_in, :] for part in values.kernel]
+    else:
+        constants = [plan.constants[number] for number in step.inputs]
+        is_known = np.logical_and.reduce([~np.isnan(part) for part in constants])
+        shift = step.rule.shift(np.flatnonzero(is_known & ~keep_in), constants)
+        if any(part.any() for part in shift):
+            old = bias or [0.0] * len(shift)
+            bias = [a + b for a, b in zip(old, shift, strict=True)]
+        inputs, outputs = (-1, -2) if channels.is_transposed(layer) else (-2, -1)
+        kernel = [
+            part.compress(keep_in, axis=inputs).compress(keep_out, axis=outputs)
+            for part in values.kernel
+        ]
+    return channels.Values(kernel, [part[keep_out] for part in bias])

@@ -318,11 +318,14 @@ def _copy_state(source, target):
         elif is_linear(old):
             copy_linear(old, new)
         else:
-            for old_variable, new_variable in zip(
-                old.variables, new.variables, strict=True
-            ):
-                new_variable.assign(old_variable)
-            finish_loading(new)
+            copy_variables(old, new)
+
+
+def copy_variables(old, new):
+    """Copies the state of any other layer."""
+    for old_variable, new_variable in zip(old.variables, new.variables, strict=True):
+        new_variable.assign(old_variable)
+    finish_loading(new)
 
 
 def finish_loading(layer):

@@ -91,3 +91,40 @@ def test_a_complex_input_to_a_stock_layer_is_refused():
     model = keras.Model(x, keras.layers.Flatten()(x))
     with pytest.raises(ValueError, match="complex input 'signal'.*ToComplex"):
         graph.check_pairs(model)
+
+
+def with_several_arguments():
+    """A transformer block: calls with several arguments, and named inputs."""
+    x = keras.Input((5, 8), name="query")
+    y = keras.Input((3, 8), name="memory")
+    attention = keras.layers.MultiHeadAttention(2, 4, name="attention")
+    both = keras.layers.Add()([x, attention(x, y)])
+    z = keras.layers.LayerNormalization()(attention(query=both, value=y))
+    z = keras.layers.Dropout(0.5)(z, training=False)
+    return keras.Model({"query": x, "memory": y}, {"found": z, "between": both})
+
+
+def test_calls_with_several_arguments_and_dictionaries_of_inputs():
+    model = with_several_arguments()
+    plan = graph.read(model)
+    layers = {
+        name: model.input[name] if name in plan.inputs else layer
+        for name, layer in plan.layers.items()
+    }
+    copy = graph.rebuild(plan, layers, "copy")
+    generator = np.random.default_rng(0)
+    data = {
+        "query": generator.normal(size=(2, 5, 8)),
+        "memory": generator.normal(size=(2, 3, 8)),
+    }
+    expected, found = model(data), copy(data)
+    assert set(found) == {"found", "between"}
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_a_call_with_several_arguments_has_no_single_input():
+    plan = graph.read(with_several_arguments())
+    call = next(call for call in plan.calls if call.layer == "attention")
+    with pytest.raises(ValueError, match="'attention' is called with more than"):
+        call.inputs  # noqa: B018

@@ -1,5 +1,7 @@
 """`sparsify` on networks of `keras.applications` and on unusual graphs."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -59,6 +61,22 @@ def test_a_network_of_depthwise_convolutions_survives_a_preset(tmp_path):
     cvzoo.save_preset(pruned, tmp_path / "preset")
     loaded = cvzoo.from_preset(tmp_path / "preset")
     assert_equal_outputs(pruned, loaded)
+
+
+def test_attention_is_left_alone_and_listed_in_a_transformer_block():
+    x = keras.Input((5, 8))
+    attention = keras.layers.MultiHeadAttention(2, 4, name="attention")
+    y = keras.layers.LayerNormalization()(keras.layers.Add()([x, attention(x, x)]))
+    z = keras.layers.Dense(8, name="out")(keras.layers.Dense(16, "gelu", name="in")(y))
+    model = keras.Model(
+        x, keras.layers.LayerNormalization()(keras.layers.Add()([y, z]))
+    )
+    percent = round(100 * attention.count_params() / model.count_params())
+    expected = f"attention (MultiHeadAttention, {percent} % of the parameters)"
+    with pytest.warns(UserWarning, match=re.escape(f"dense: {expected}") + "$"):
+        sparse = cvzoo.sparsify(model, VD, n_train=10)
+    assert [one.name for one in sparsity.sparse_layers(sparse)] == ["in", "out"]
+    assert_equal_outputs(model, sparse)
 
 
 def test_models_nested_twice_with_layers_of_equal_names():

@@ -10,6 +10,7 @@ import argparse
 import copy
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Row:
         test: Accuracy on the test split.
         by_group: Group of the data, for example a signal-to-noise ratio → accuracy on
             its test examples; `None` where the data has no groups.
+        units: Outputs of all its dense layers and convolutions, after `shrink`.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Row:
     validation: float
     test: float
     by_group: dict | None = None
+    units: int | None = None
 
 
 @dataclasses.dataclass
@@ -91,7 +94,14 @@ def measured(name, model, data):
         scores["validation"][name],
         scores["test"][name],
         accuracy_by_group(model, data),
+        sum(_outputs(layer) for layer in sparsity.linear_layers(compact)),
     )
+
+
+def _outputs(layer):
+    """Number of units or filters of a linear layer."""
+    shape = sparsity.kernel_variables(layer)[0].shape
+    return math.prod(shape[axis] for axis in getattr(layer, "unit_axes", (-1,)))
 
 
 def accuracy_by_group(model, data):

@@ -159,11 +159,12 @@ def our_jobs(config):
     """The recipe's row, and those of its family's recipes for the same network."""
     from training import config as configs
 
+    recipe = configs.get(config["name"])
     family = [configs.get(name) for name in configs.family(config["name"])]
     others = [
         other
         for other in family
-        if other["model"]["field"] == config["model"]["field"]
+        if (other["model"], other["data"]) == (recipe["model"], recipe["data"])
         and other["name"] != config["name"]
     ]
     jobs = [("main", configs.label(config["name"]))]

@@ -24,6 +24,7 @@ class Line:
         difference: Mean of test accuracy less the uncompressed one's, in points.
         difference_error: Its standard error over folds, `None` for one fold.
         validation: Mean validation accuracy, in percent.
+        units: Mean number of units of the shrunk network, or `None`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Line:
     difference: float
     difference_error: float | None
     validation: float
+    units: float | None = None
 
 
 def summarize(rows_by_fold, compressed_names, n_test):
@@ -65,6 +67,9 @@ def summarize(rows_by_fold, compressed_names, n_test):
                 difference=float((test - plain).mean()),
                 difference_error=_standard_error(test - plain),
                 validation=float(100 * np.mean([row.validation for row in rows])),
+                units=None
+                if rows[0].units is None
+                else float(np.mean([row.units for row in rows])),
             )
         )
     return lines
@@ -118,6 +123,7 @@ def _cells(line, plain_numbers):
         f"{line.numbers:,.0f}",
         f"×{plain_numbers / line.numbers:.1f}",
         f"{line.bytes:,.0f}",
+        "" if line.units is None else f"{line.units:,.0f}",
     )
 
 
@@ -128,6 +134,7 @@ HEADINGS = (
     "numbers",
     "compression",
     "bytes",
+    "units",
 )
 
 

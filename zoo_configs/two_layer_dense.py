@@ -27,14 +27,14 @@ METHODS = {
     ],
 }
 METHODS_28 = {
-    "vd": [{"name": "VariationalDropout", "strength": 0.17}],
+    "vd": [{"name": "VariationalDropout", "strength": 0.02}],
     "unit_ard_vd": [
-        {"name": "VariationalDropout", "strength": 0.1},
-        {"name": "ARD", "strength": 0.02, "group": "unit"},
+        {"name": "VariationalDropout", "strength": 0.02},
+        {"name": "ARD", "strength": 0.001, "group": "unit"},
     ],
     "unit_ard_magnitude": [
-        {"name": "ARD", "strength": 0.03, "group": "unit"},
-        {"name": "MagnitudePruning", "sparsity": 0.998, "ramp": 0.7},
+        {"name": "ARD", "strength": 0.003, "group": "unit"},
+        {"name": "MagnitudePruning", "sparsity": 0.9985, "ramp": 0.7},
     ],
 }
 LABELS = {

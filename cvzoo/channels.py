@@ -1,0 +1,450 @@
+"""What a layer does to the channels of its inputs: `shrink`'s knowledge of layers.
+
+A channel is one index of a tensor's last axis. A rule knows of a layer which input
+channels each output channel is made of, and what becomes of channels that do not depend
+on the model's inputs. A layer without a rule here reads all its channels and keeps all.
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops as kops
+
+from cvzoo import layers, sparsity
+from cvzoo.layers.merging import PairMerge
+
+# fmt: off
+_ELEMENTWISE = (
+    "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid",
+    "silu", "soft_shrink", "softplus", "softsign", "swish", "tanh", "tanh_shrink",
+)
+_POINTWISE = (
+    keras.layers.ActivityRegularization, keras.layers.AlphaDropout,
+    keras.layers.Dropout, keras.layers.ELU, keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise, keras.layers.Identity, keras.layers.LeakyReLU,
+    keras.layers.PReLU, keras.layers.ReLU, keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D,
+    layers.Cardioid, layers.ComplexTanh, layers.PhaseShift, layers.ThresholdModReLU,
+    layers.ZReLU,
+)
+# The same with an argument `axis`, which must be the last.
+_POINTWISE_ALONG_AXIS = (
+    keras.layers.BatchNormalization, layers.AdaptiveModReLU,
+    layers.ComplexBatchNormalization, layers.ModReLU,
+)
+# Maps within each channel.
+_SPATIAL = (
+    keras.layers.AveragePooling1D, keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D, keras.layers.Cropping1D, keras.layers.Cropping2D,
+    keras.layers.Cropping3D, keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D,
+    keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D, keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D, keras.layers.MaxPooling3D, keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D, keras.layers.UpSampling3D,
+    layers.ComplexAveragePooling1D, layers.ComplexAveragePooling2D,
+    layers.ComplexAveragePooling3D, layers.ComplexGlobalAveragePooling1D,
+    layers.ComplexGlobalAveragePooling2D, layers.ComplexGlobalAveragePooling3D,
+    layers.ComplexGlobalMaxPooling1D, layers.ComplexGlobalMaxPooling2D,
+    layers.ComplexGlobalMaxPooling3D, layers.ComplexMaxPooling1D,
+    layers.ComplexMaxPooling2D, layers.ComplexMaxPooling3D,
+    keras.layers.ZeroPadding1D, keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding3D, layers.SpectralPooling1D, layers.SpectralPooling2D,
+)
+_RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
+_MERGING = (
+    keras.layers.Add, keras.layers.Average, keras.layers.Maximum,
+    keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
+    layers.ComplexAdd, layers.ComplexMultiply,
+)
+# Of `x + y` and the like, whose classes are not public.
+_MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
+_CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
+_DENSE = (keras.layers.Dense, layers.ComplexDense)
+_CONVOLUTIONS = (
+    keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D,
+    layers.ComplexConv1D, layers.ComplexConv2D, layers.ComplexConv3D,
+)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose, layers.ComplexConv1DTranspose,
+    layers.ComplexConv2DTranspose,
+)
+_DEPTHWISE = (
+    keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D,
+    layers.ComplexDepthwiseConv2D,
+)
+# fmt: on
+
+
+def is_operation(layer):
+    """Whether it is an operation on tensors, such as `x + y`, and no layer."""
+    return not isinstance(layer, keras.Layer)
+
+
+def is_linear(layer):
+    """Whether a layer has a kernel and a bias that are understood here."""
+    return type(layer) in _DENSE + _CONVOLUTIONS + _TRANSPOSED + _DEPTHWISE
+
+
+def is_transposed(layer):
+    """Whether the last axis of a layer's kernel is that of the inputs."""
+    return type(layer) in _TRANSPOSED
+
+
+def is_depthwise(layer):
+    """Whether each output channel of a layer has one input channel."""
+    return type(layer) in _DEPTHWISE
+
+
+class Values:
+    """numpy kernel and bias of a linear layer while its model shrinks.
+
+    Attributes:
+        kernel: Its parts, one or two.
+        bias: Likewise, or an empty list.
+    """
+
+    def __init__(self, kernel, bias):
+        self.kernel, self.bias = kernel, bias
+
+    @classmethod
+    def of(cls, layer):
+        return cls(*sparsity.linear_values(layer))
+
+
+class Field(NamedTuple):
+    """What is known of a tensor whatever the model's inputs are.
+
+    Attributes:
+        known: Which channels do not depend on the inputs.
+        values: Array of the tensor's shape with a batch of 1; 0 where not known.
+    """
+
+    known: np.ndarray
+    values: np.ndarray
+
+    @property
+    def is_zero(self):
+        """Which channels are 0 everywhere."""
+        space = tuple(range(self.values.ndim - 1))
+        return self.known & ~np.any(self.values, axis=space)
+
+    def constants(self):
+        """float64 along the channels: the value where it is one, NaN elsewhere."""
+        flat = self.values.reshape(-1, self.values.shape[-1]).astype(np.float64)
+        if not flat.size:
+            return np.full(self.known.shape, np.nan)
+        is_one = self.known & (np.ptp(flat, axis=0) == 0)
+        return np.where(is_one, flat[0], np.nan)
+
+
+class Source(NamedTuple):
+    """Where the channels of an output come from.
+
+    Attributes:
+        position: Number of the input.
+        channels: For each output channel that of the input, or -1.
+        is_read: Whether the value matters; if not, only the number of channels does.
+    """
+
+    position: int
+    channels: np.ndarray
+    is_read: bool = True
+
+
+class Mapped:
+    """Rule of a layer whose output channels are each made of a few input channels.
+
+    Attributes:
+        sources: For each output, its `Source`s.
+    """
+
+    def __init__(self, sources, run, is_product=False):
+        """`run` is a function from the input's parts to the output's."""
+        self.sources, self._run, self._is_product = sources, run, is_product
+
+    def fields(self, inputs):
+        """`Field`s of the outputs from those of the inputs."""
+        outputs = self._run([field.values for field in inputs])
+        return [
+            _field(self._known(inputs, sources), values)
+            for sources, values in zip(self.sources, outputs, strict=True)
+        ]
+
+    def _known(self, inputs, sources):
+        known = np.ones(len(sources[0].channels), bool)
+        for source in sources:
+            if source.is_read:
+                there = source.channels >= 0
+                field = inputs[source.position]
+                known[there] &= field.known[source.channels[there]]
+        if self._is_product:
+            parts = len(self.sources)
+            factors = [inputs[at : at + parts] for at in range(0, len(inputs), parts)]
+            for factor in factors:
+                known |= np.logical_and.reduce([part.is_zero for part in factor])
+        return known
+
+    def used(self, outputs, sizes):
+        """Which input channels matter, from which output channels do."""
+        used = [np.zeros(size, bool) for size in sizes]
+        for is_used, sources in zip(outputs, self.sources, strict=True):
+            for source in sources:
+                if source.is_read:
+                    there = (source.channels >= 0) & is_used
+                    used[source.position][source.channels[there]] = True
+        return used
+
+
+class Linear:
+    """Rule of a dense layer or convolution.
+
+    Attributes:
+        links: `(inputs, outputs)`: whether the kernel joins two channels.
+    """
+
+    def __init__(self, layer, values, shape):
+        self.layer, self.values = layer, values
+        self.links = self._any_over_window(slice(None))
+        self._varying = self._any_over_window(~_even_taps(layer, shape))
+
+    def _any_over_window(self, taps):
+        found = [(part[taps] != 0).any(axis=0) for part in self._parts()]
+        return np.logical_or.reduce(found)
+
+    def _parts(self):
+        """The parts of the kernel as `(window, inputs, outputs)`."""
+        for part in self.values.kernel:
+            part = part.swapaxes(-1, -2) if is_transposed(self.layer) else part
+            yield part.reshape(-1, *part.shape[-2:])
+
+    def used(self, outputs):
+        """Which input channels matter, from which output channels do."""
+        is_used = np.logical_or.reduce(outputs)
+        return np.any(self.links, axis=1, where=is_used[None, :])
+
+    def needed(self, constants, outputs):
+        """The same, without the channels that the bias can take over."""
+        is_used = np.logical_or.reduce(outputs)[None, :]
+        found = np.any(self._varying, axis=1, where=is_used)
+        found &= ~np.logical_and.reduce([part == 0 for part in constants])
+        unknown = np.logical_or.reduce([np.isnan(part) for part in constants])
+        return found | (unknown & np.any(self.links, axis=1, where=is_used))
+
+    def shift(self, channels, constants):
+        """What constant `channels` add to the parts of the bias."""
+        rows = [
+            part[:, channels].sum(axis=0, dtype=np.float64) for part in self._parts()
+        ]
+        values = [part[channels] for part in constants]
+        if len(rows) == 1:
+            return [values[0] @ rows[0]]
+        (u, v), (real, imag) = rows, values
+        return [real @ u - imag @ v, real @ v + imag @ u]
+
+    def fields(self, inputs):
+        """`Field`s of the outputs from those of the inputs."""
+        unknown = np.logical_or.reduce([~field.known for field in inputs])
+        known = ~np.any(self.links, axis=0, where=unknown[:, None])
+        outputs = _twin(self.layer, self.values)([field.values for field in inputs])
+        return [_field(known, part) for part in outputs]
+
+
+def _field(known, values):
+    return Field(known, np.where(known, values, np.float32(0)))
+
+
+def _even_taps(layer, shape):
+    """Which entries of the window see the same number of inputs at every place.
+
+    At a border with padding an entry sees none, so that a constant input does not make
+    a constant output. Found by a convolution of ones, one filter for each entry.
+    """
+    window = getattr(layer, "kernel_size", ())
+    size = math.prod(window)
+    if size == 1 and not is_transposed(layer):
+        return np.ones(1, bool)
+    if None in shape[1:-1]:
+        no_padding = getattr(layer, "padding", "") in ("valid", "circular")
+        return np.full(size, no_padding and not is_transposed(layer))
+    kernel = np.eye(size, dtype=np.float32).reshape(*window, 1, size)
+    if is_transposed(layer):
+        kernel = kernel.swapaxes(-1, -2)
+    parts = len(sparsity.kernel_variables(layer))
+    kernels = [kernel, np.zeros_like(kernel)][:parts]
+    linear = _twin(layer, Values(kernels, []), filters=size, activation=None)
+    ones = np.ones((1, *shape[1:-1], 1), np.float32)
+    (counts, *_) = linear([ones, np.zeros_like(ones)][:parts])
+    return np.ptp(counts.reshape(-1, size), axis=0) == 0
+
+
+def _twin(layer, values, **changes):
+    """A function of arrays that does what a linear layer does, with other values."""
+
+    def run(parts):
+        config = layer.get_config()
+        config |= {"use_bias": bool(values.bias), "name": None, **changes}
+        twin = type(layer).from_config(config)
+        return _call(twin, parts, weights=[*values.kernel, *values.bias])
+
+    return run
+
+
+def _call(layer, parts, weights=None):
+    """A layer on the parts of its inputs, flat, as arrays."""
+    dtype = "float32" if is_operation(layer) else layer.compute_dtype
+    parts = [kops.convert_to_tensor(part, dtype) for part in parts]
+    if is_operation(layer):
+        inputs = parts
+    elif isinstance(layer, PairMerge) or (
+        isinstance(layer, layers.PerPart) and len(parts) > 2
+    ):
+        inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
+    elif type(layer) in _MERGING + _CONCATENATING:
+        inputs = [parts]
+    else:
+        inputs = [tuple(parts) if len(parts) == 2 else parts[0]]
+    if weights is not None:
+        layer.build(keras.tree.map_structure(lambda part: part.shape, inputs[0]))
+        for variable, value in zip(layer.weights, weights, strict=True):
+            variable.assign(value)
+    return [
+        kops.convert_to_numpy(kops.cast(part, "float32"))
+        for part in keras.tree.flatten(layer(*inputs))
+    ]
+
+
+def rule_for(layer, values, inputs, outputs):
+    """The rule of a call, or `None` for a layer that is not understood.
+
+    Args:
+        layer: The layer.
+        values: `Values` of a linear layer, or `None`.
+        inputs: Shapes of its inputs, flat: a pair counts as two.
+        outputs: Likewise.
+    """
+    if any(len(shape) < 2 or shape[-1] is None for shape in (*inputs, *outputs)):
+        return None
+    if not _is_last(layer, len(inputs[0])):
+        return None
+    if is_linear(layer):
+        if not _is_elementwise(layer) or getattr(layer, "groups", 1) != 1:
+            return None
+        if is_depthwise(layer):
+            channels = _of_groups(inputs[0][-1], outputs[0][-1])
+            sources = _all_of(channels, len(inputs), len(outputs))
+            return Mapped(sources, _twin(layer, values))
+        return Linear(layer, values, inputs[0])
+    sources = _sources(layer, inputs, outputs)
+    if sources is None:
+        return None
+    is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
+    return Mapped(sources, lambda parts: _call(layer, parts), is_product)
+
+
+def _sources(layer, inputs, outputs):
+    """The `Source`s of the outputs of a layer that is no linear one, or `None`."""
+    kind, before, after = type(layer), inputs[0][-1], outputs[0][-1]
+    if kind in _RESHAPING:
+        # Row-major order: the channel is the fastest index, if it stays whole.
+        whole = after % before == 0
+        return (
+            _all_of(np.tile(np.arange(before), after // before), 1, 1)
+            if whole
+            else None
+        )
+    if kind is layers.PerPart:
+        return _sources_per_part(layer.layer, inputs, outputs)
+    if kind in _CONCATENATING and layer.axis in (-1, len(inputs[0]) - 1):
+        return _side_by_side(inputs, len(outputs))
+    if kind is layers.FromComplex and layer.layout != "modulus":
+        return _closed(layer, inputs)
+    is_alike = (
+        kind in _MERGING + _SPATIAL + _CONCATENATING
+        or kind is layers.FromComplex
+        or _is_merging_operation(layer, inputs)
+        or _is_pointwise(layer)
+    )
+    if not is_alike or len({shape[-1] for shape in (*inputs, *outputs)}) != 1:
+        return None
+    return _all_of(np.arange(before), len(inputs), len(outputs))
+
+
+def _is_merging_operation(layer, inputs):
+    return (
+        is_operation(layer)
+        and type(layer).__name__ in _MERGING_OPERATIONS
+        and len(inputs) == 2
+    )
+
+
+def _is_pointwise(layer):
+    kind = type(layer)
+    if kind in (keras.layers.Activation, layers.SplitActivation):
+        return _is_elementwise(layer)
+    if kind is keras.layers.Rescaling:
+        return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
+    if kind is layers.ComplexDropout:
+        return layer.noise_shape is None
+    return kind in _POINTWISE + _POINTWISE_ALONG_AXIS
+
+
+def _is_last(layer, rank):
+    """Whether the layer's channels are on the last axis."""
+    if type(layer) in _POINTWISE_ALONG_AXIS:
+        return layer.axis in (-1, rank - 1)
+    return getattr(layer, "data_format", None) != "channels_first"
+
+
+def _is_elementwise(layer):
+    return getattr(layer.activation, "__name__", "") in _ELEMENTWISE
+
+
+def _of_groups(inputs, outputs):
+    """Each input channel of a depthwise convolution has outputs of its own."""
+    return np.repeat(np.arange(inputs), outputs // inputs)
+
+
+def _all_of(channels, inputs, outputs):
+    """All outputs are made of the same channels of all inputs."""
+    sources = [Source(position, channels) for position in range(inputs)]
+    return [sources] * outputs
+
+
+def _side_by_side(inputs, parts):
+    """Channels one after the other; for pairs, inputs are real, imag, real, imag, …."""
+    sizes = [shape[-1] for shape in inputs[::parts]]
+    ends = np.cumsum(sizes)
+    found = [[] for _ in range(parts)]
+    for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+        channels = np.full(ends[-1], -1)
+        channels[end - size : end] = np.arange(size)
+        for part, sources in enumerate(found):
+            sources.append(Source(parts * number + part, channels))
+    return found
+
+
+def _closed(layer, inputs):
+    channels = np.arange(inputs[0][-1])
+    if layer.layout == "real":
+        return [[Source(0, channels), Source(1, channels, is_read=False)]]
+    if layer.layout == "concatenated":
+        return _side_by_side(inputs, 1)
+    return None
+
+
+def _sources_per_part(inner, inputs, outputs):
+    """Those of the wrapped layer, twice."""
+    if not _is_last(inner, len(inputs[0])):
+        return None
+    part = _sources(inner, inputs[::2], outputs[:1])
+    if part is None:
+        return None
+    return [
+        [Source(2 * one.position + imag, one.channels) for one in part[0]]
+        for imag in (0, 1)
+    ]

@@ -1,0 +1,97 @@
+"""Batch norm folded into the dense layer or convolution before it."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops as kops
+
+from cvzoo import channels, graph
+
+
+class Folded(NamedTuple):
+    """A model's graph, with the weights that its linear layers have after folding.
+
+    Attributes:
+        name: Name of the model.
+        graph: Its graph, over its own layers.
+        values: Name of each linear layer → `channels.Values`.
+        gone: Names of the batch-norm layers that do nothing any more.
+        nested: Name of each nested model → `Folded`.
+    """
+
+    name: str
+    graph: graph.Graph
+    values: dict
+    gone: set
+    nested: dict
+
+
+def fold(model, is_fixed=True):
+    """Folds what inference allows to fold; the model is left alone.
+
+    Args:
+        model: A Functional or Sequential model of plain layers.
+        is_fixed: Whether all calls leave it to Keras whether they are training.
+    """
+    plan = graph.read(model)
+    nested = {
+        name: fold(layer, _are_plain(plan, name))
+        for name, layer in plan.layers.items()
+        if graph.is_nested(layer)
+    }
+    values = {
+        name: channels.Values.of(layer)
+        for name, layer in plan.layers.items()
+        if channels.is_linear(layer)
+    }
+    found = Folded(model.name, plan, values, set(), nested)
+    for name, layer in plan.layers.items():
+        source = _linear_before(plan, name) if is_fixed else None
+        if source in values:
+            _fold_into(values[source], plan.layers[source], layer)
+            found.gone.add(name)
+    return found
+
+
+def _are_plain(plan, name):
+    calls = [call for call in plan.calls if call.layer == name]
+    return not any(value for call in calls for value in call.kwargs.values())
+
+
+def _linear_before(plan, name):
+    """The one layer whose output a batch norm alone reads, or `None`."""
+    layer = plan.layers[name]
+    calls = [call for call in plan.calls if call.layer == name]
+    if type(layer) is not keras.layers.BatchNormalization or len(calls) != 1:
+        return None
+    (tensor,) = calls[0].tensors
+    source = plan.layers[tensor.layer]
+    is_last = layer.axis in (-1, layer.input_spec.ndim - 1)
+    is_read_once = (
+        len(plan.consumers(tensor.layer)) == 1
+        and sum(call.layer == tensor.layer for call in plan.calls) == 1
+        and all(output.layer not in (name, tensor.layer) for output in plan.outputs)
+    )
+    is_linear = getattr(source, "activation", None) is keras.activations.linear
+    if not (is_last and is_read_once and is_linear and _are_plain(plan, name)):
+        return None
+    is_first = getattr(source, "data_format", "channels_last") == "channels_first"
+    return None if is_first else tensor.layer
+
+
+def _fold_into(values, linear, norm):
+    """`(z − mean) · scale + β` of a linear layer's output as new weights of it."""
+    read = {v.name: kops.convert_to_numpy(v).astype(float) for v in norm.variables}
+    scale = read.get("gamma", 1.0) / np.sqrt(read["moving_variance"] + norm.epsilon)
+    (kernel,) = values.kernel
+    (bias,) = values.bias or [0.0]
+    shift = (bias - read["moving_mean"]) * scale + read.get("beta", 0.0)
+    if channels.is_transposed(linear):
+        along = scale[:, None]
+    elif channels.is_depthwise(linear):
+        along = scale.reshape(kernel.shape[-2:])
+    else:
+        along = scale
+    values.kernel = [(kernel * along).astype(kernel.dtype)]
+    values.bias = [shift.astype(kernel.dtype)]
