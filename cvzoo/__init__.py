@@ -11,6 +11,7 @@ _PUBLIC = {
     "ARD": "cvzoo.layers",
     "CompressionReport": "cvzoo.reporting",
     "FixedMask": "cvzoo.layers",
+    "KLWarmUp": "cvzoo.callbacks",
     "MagnitudePruning": "cvzoo.layers",
     "VariationalDropout": "cvzoo.layers",
     "compression_report": "cvzoo.reporting",

@@ -1,5 +1,7 @@
 """The closed list of layers, arguments and values that a preset may hold."""
 
+import re
+
 import keras
 
 from cvzoo import layers
@@ -61,6 +63,25 @@ def is_fraction(value):
     return is_number(value) and 0 <= value <= 1
 
 
+def is_equation(value):
+    """An equation of `EinsumDense`: letters, and at most an ellipsis in each part."""
+    return isinstance(value, str) and bool(_EQUATION.fullmatch(value))
+
+
+def is_letters_or_none(value):
+    return value is None or (
+        isinstance(value, str) and bool(re.fullmatch("[a-zA-Z]{1,8}", value))
+    )
+
+
+def either(*checks):
+    return lambda value: any(check(value) for check in checks)
+
+
+_EQUATION = re.compile(
+    r"(\.\.\.)?[a-zA-Z]{1,8}(\.\.\.)?,[a-zA-Z]{1,8}->"
+    r"(\.\.\.)?[a-zA-Z]{1,8}(\.\.\.)?"
+)
 _ACTIVATION = one_of(*ACTIVATIONS)
 _SIZES = list_of(is_size, most=3)
 _LINEAR = {"activation": _ACTIVATION, "use_bias": is_boolean}
@@ -79,6 +100,9 @@ _TRANSPOSED = {
     "output_padding": lambda value: value is None or _PADS(value),
 }
 _PADS = list_of(lambda value: is_integer(value, low=0), most=3)
+_EDGES = list_of(either(lambda value: is_integer(value, low=0), _PADS), most=3)
+_NUMBERS = either(is_number, list_of(is_number, most=1024))
+_AXES = either(is_integer, list_of(is_integer, most=8))
 _POOLING = {
     "pool_size": _SIZES,
     "strides": _SIZES,
@@ -107,9 +131,16 @@ def _alike(arguments, *classes):
 # this list, is treated apart.
 LAYERS = {
     keras.layers.Activation: {"activation": _ACTIVATION},
-    keras.layers.Add: {},
-    keras.layers.AveragePooling1D: _POOLING,
-    keras.layers.AveragePooling2D: _POOLING,
+    **_alike(
+        {},
+        keras.layers.Add,
+        keras.layers.Average,
+        keras.layers.Identity,
+        keras.layers.Maximum,
+        keras.layers.Minimum,
+        keras.layers.Multiply,
+        keras.layers.Subtract,
+    ),
     keras.layers.BatchNormalization: {
         **_NORMALIZATION,
         "center": is_boolean,
@@ -120,22 +151,96 @@ LAYERS = {
     keras.layers.Conv2D: _CONVOLUTION,
     keras.layers.Conv3D: _CONVOLUTION,
     keras.layers.Dense: _DENSE,
-    keras.layers.Dropout: {"rate": is_rate},
+    **_alike(
+        {**_WINDOWED, "depth_multiplier": is_size},
+        keras.layers.DepthwiseConv1D,
+        keras.layers.DepthwiseConv2D,
+    ),
+    **_alike(
+        _TRANSPOSED,
+        keras.layers.Conv1DTranspose,
+        keras.layers.Conv2DTranspose,
+        keras.layers.Conv3DTranspose,
+    ),
+    keras.layers.EinsumDense: {
+        "activation": _ACTIVATION,
+        "equation": is_equation,
+        "output_shape": list_of(either(is_size, lambda size: size is None), most=8),
+        "bias_axes": is_letters_or_none,
+    },
+    **_alike(
+        {"rate": is_rate},
+        keras.layers.Dropout,
+        keras.layers.GaussianDropout,
+        keras.layers.SpatialDropout1D,
+        keras.layers.SpatialDropout2D,
+        keras.layers.SpatialDropout3D,
+    ),
+    keras.layers.GaussianNoise: {"stddev": is_number},
+    **_alike(
+        {"padding": _EDGES},
+        keras.layers.ZeroPadding1D,
+        keras.layers.ZeroPadding2D,
+        keras.layers.ZeroPadding3D,
+    ),
+    **_alike(
+        {"cropping": _EDGES},
+        keras.layers.Cropping1D,
+        keras.layers.Cropping2D,
+        keras.layers.Cropping3D,
+    ),
+    keras.layers.UpSampling1D: {"size": is_size},
+    keras.layers.UpSampling2D: {
+        "size": _SIZES,
+        "interpolation": one_of(
+            *("bicubic", "bilinear", "lanczos3", "lanczos5", "nearest")
+        ),
+    },
+    keras.layers.UpSampling3D: {"size": _SIZES},
+    keras.layers.LayerNormalization: {
+        "axis": _AXES,
+        "epsilon": is_fraction,
+        "center": is_boolean,
+        "scale": is_boolean,
+    },
+    keras.layers.Normalization: {
+        "axis": either(_AXES, lambda axis: axis is None),
+        "invert": is_boolean,
+    },
+    keras.layers.PReLU: {
+        "shared_axes": either(lambda axes: axes is None, list_of(is_integer, most=8)),
+    },
+    keras.layers.Permute: {"dims": list_of(is_size, most=8)},
+    keras.layers.RepeatVector: {"n": is_size},
     keras.layers.ELU: {"alpha": is_number},
     keras.layers.Flatten: {},
-    keras.layers.GlobalAveragePooling1D: _GLOBAL_POOLING,
-    keras.layers.GlobalAveragePooling2D: _GLOBAL_POOLING,
     keras.layers.LeakyReLU: {"negative_slope": is_number},
-    keras.layers.MaxPooling1D: _POOLING,
-    keras.layers.MaxPooling2D: _POOLING,
     keras.layers.ReLU: {
         "max_value": is_number_or_none,
         "negative_slope": is_number,
         "threshold": is_number,
     },
-    keras.layers.Rescaling: {"scale": is_number, "offset": is_number},
+    keras.layers.Rescaling: {"scale": _NUMBERS, "offset": _NUMBERS},
     keras.layers.Reshape: {"target_shape": list_of(is_integer, most=8)},
     keras.layers.Softmax: {"axis": is_integer},
+    **_alike(
+        _POOLING,
+        keras.layers.AveragePooling1D,
+        keras.layers.AveragePooling2D,
+        keras.layers.AveragePooling3D,
+        keras.layers.MaxPooling1D,
+        keras.layers.MaxPooling2D,
+        keras.layers.MaxPooling3D,
+    ),
+    **_alike(
+        _GLOBAL_POOLING,
+        keras.layers.GlobalAveragePooling1D,
+        keras.layers.GlobalAveragePooling2D,
+        keras.layers.GlobalAveragePooling3D,
+        keras.layers.GlobalMaxPooling1D,
+        keras.layers.GlobalMaxPooling2D,
+        keras.layers.GlobalMaxPooling3D,
+    ),
     **_alike(
         _POOLING,
         layers.ComplexAveragePooling1D,
@@ -183,6 +288,7 @@ LAYERS = {
     layers.ComplexConv3D: _CONVOLUTION,
     layers.ComplexDense: _DENSE,
     layers.ComplexDepthwiseConv2D: {**_WINDOWED, "depth_multiplier": is_size},
+    layers.Bilinear: _DENSE,
     layers.ComplexBilinear: {**_DENSE, "conjugate": is_boolean},
     layers.ComplexLayerNormalization: {
         "axis": is_integer,
@@ -208,19 +314,29 @@ BY_NAME = {layer_class.__name__: layer_class for layer_class in LAYERS}
 # Layers without weights, in which nothing is nested.
 IN_PER_PART = (
     *("Activation", "Add", "AveragePooling1D", "AveragePooling2D", "Concatenate"),
-    *("ELU", "Flatten", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "ReLU"),
-    *("Rescaling", "Reshape"),
+    *("AveragePooling3D", "Cropping1D", "Cropping2D", "Cropping3D"),
+    *("ELU", "Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+    *("GlobalAveragePooling3D", "Identity", "LeakyReLU", "MaxPooling1D"),
+    *("MaxPooling2D", "MaxPooling3D", "Permute", "ReLU", "RepeatVector"),
+    *("Rescaling", "Reshape", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
+    *("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"),
 )
 
 # What only matters in training, or has one value in every preset.
 LEFT_OUT = {
     *("name", "trainable", "dtype", "seed", "sparsifier", "synchronized"),
     "renorm_momentum",
+    # Of a Dropout: like its rate, it only matters in training.
+    "noise_shape",
     *(
         f"{weight}_{role}"
-        for weight in ("kernel", "bias", "beta", "gamma", "moving_mean")
-        + ("moving_variance", "phase", "threshold", "activity")
+        for weight in ("kernel", "depthwise", "bias", "beta", "gamma", "alpha")
+        + ("moving_mean", "moving_variance", "phase", "threshold", "activity")
         for role in ("initializer", "regularizer", "constraint")
     ),
 }
-DEFAULTS = {"data_format": ("channels_last", None), "renorm": (False,)}
+DEFAULTS = {
+    "data_format": ("channels_last", None),
+    "renorm": (False,),
+    "rms_scaling": (False,),
+}

@@ -3,13 +3,22 @@
 import warnings
 
 import keras
+import numpy as np
 from keras import ops as kops
 
-from cvzoo import graph
+from cvzoo import graph, ops
+from cvzoo.layers.bilinear import Bilinear
 from cvzoo.layers.linear import ComplexLinear, Sparsifiable
 from cvzoo.layers.normalization import ComplexNormalization
-from cvzoo.layers.sparsifiable import SPARSIFIABLE
+from cvzoo.layers.sparsifiable import SPARSIFIABLE, einsum_kernel_shape
 from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
+
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 # Kept: log α ≤ -0.5, in all main results of paper 2 (§5.1).
 THRESHOLD = -0.5
@@ -41,7 +50,7 @@ class BayesianModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
         kl = sum((one for one in penalties if one is not None), kops.zeros(()))
-        self.nll_tracker.update_state(loss - kl)
+        self.nll_tracker.update_state(loss * ops.replica_count() - kl)
         self.kl_tracker.update_state(kl)
         return loss
 
@@ -49,9 +58,10 @@ class BayesianModel(keras.Model):
 def sparsify(model, sparsifier, n_train=None):
     """A copy of a model whose linear layers hold a sparsifier.
 
-    Dense and convolutional layers, real and complex, nested models included, get it;
-    their weights and all others are copied. `model` is left alone. The result is not
-    compiled. A warning lists layers with kernels that were left as they are.
+    Dense, einsum, bilinear and convolutional layers, real and complex, nested models
+    included, get it; their weights and all others are copied. `model` is left alone.
+    The result is not compiled. A warning lists the layers with matrices of weights
+    that cannot hold a sparsifier, each with its share of the parameters.
 
     Args:
         model: A Functional or Sequential Keras model.
@@ -71,7 +81,7 @@ def sparsify(model, sparsifier, n_train=None):
             "`sparsifier` must be a sparsifier such as `VariationalDropout(0.2)`, or a "
             f"function from a layer to one. Received: {sparsifier!r}"
         )
-    model = graph.functional(model)
+    model = _functional(model)
     if sparse_layers(model):
         raise ValueError(
             f"Layers of model '{model.name}' hold sparsifiers already, which would be "
@@ -102,7 +112,7 @@ def sparsify(model, sparsifier, n_train=None):
             f"Model '{model.name}' has no dense or convolutional layer that was given "
             "a sparsifier."
         )
-    _warn_of_untouched(result)
+    _warn_of_untouched(model)
     return result
 
 
@@ -120,14 +130,40 @@ def prune(model, threshold=THRESHOLD):
     """
     if threshold != threshold:
         raise ValueError("`threshold` must be a number. Received NaN.")
+    model = _functional(model)
     sources = sparse_layers(model)
     if not sources:
         raise ValueError(
             f"No layer of model '{model.name}' holds a sparsifier. Make one with "
             "`cvzoo.sparsify` and train it first."
         )
-    masks = {id(layer): layer.sparsifier.keep(layer, threshold) for layer in sources}
+    masks = {id(layer): _mask(layer, threshold) for layer in sources}
+    dead = [
+        layer.name
+        for layer in sources
+        if masks[id(layer)] is not None and not masks[id(layer)].any()
+    ]
+    if dead:
+        warnings.warn(
+            f"cvzoo.prune(threshold={threshold}) removed every weight of: "
+            f"{', '.join(dead)}. Such a layer gives the same output for all inputs. "
+            "Expected some log α at or below the threshold; raise it, or train with "
+            "a smaller `strength`.",
+            stacklevel=2,
+        )
     return with_masks(model, lambda layer: masks.get(id(layer)))
+
+
+def _mask(layer, threshold):
+    variables = [*layer.kernel_parts, layer.log_sigma2]
+    for variable in variables:
+        if variable is not None and not np.isfinite(variable).all():
+            raise ValueError(
+                f"`{variable.name}` of layer '{layer.name}' must be finite to decide "
+                "what is pruned. It holds NaN or infinity: training has diverged. "
+                "Train again with a smaller learning rate or clipped gradients."
+            )
+    return layer.sparsifier.keep(layer, threshold)
 
 
 def with_masks(model, choose_mask):
@@ -138,8 +174,16 @@ def with_masks(model, choose_mask):
         choose_mask: Function from a linear layer to an array of the shape of (one
             part of) its kernel, or to `None`.
     """
-    model = graph.functional(model)
+    model = _functional(model)
     masks = {id(layer): choose_mask(layer) for layer in linear_layers(model)}
+    for layer in linear_layers(model):
+        mask, shape = masks[id(layer)], tuple(kernel_variables(layer)[0].shape)
+        if mask is not None and np.shape(mask) != shape:
+            raise ValueError(
+                f"The mask of layer '{layer.name}' must have its kernel's shape "
+                f"{shape}. Received shape {np.shape(mask)}. Give one value for each "
+                "weight, or None for a layer without a mask."
+            )
     result = _with_sparsifiers(
         model, lambda layer: None if masks[id(layer)] is None else FixedMask()
     )
@@ -180,7 +224,12 @@ def _flat_layers(model):
 
 def is_linear(layer):
     """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
-    return is_complex_linear(layer) or plain_class(layer) in SPARSIFIABLE
+    return is_own_linear(layer) or plain_class(layer) in SPARSIFIABLE
+
+
+def is_own_linear(layer):
+    """Whether it is a layer of cvzoo with one kernel, which takes a sparsifier."""
+    return is_complex_linear(layer) or type(layer) is Bilinear
 
 
 def is_complex_linear(layer):
@@ -197,8 +246,23 @@ def plain_class(layer):
     return type(layer)
 
 
+def _functional(model):
+    """`graph.functional`, with a message of its own for subclassed models."""
+    is_model = isinstance(model, keras.Model)
+    # Keras puts its Functional class among the bases; it has no public name.
+    bases = {base.__name__ for base in type(model).__mro__}
+    if is_model and not bases & {"Functional", "Sequential"}:
+        raise ValueError(
+            "A Functional or Sequential Keras model is needed. Received the subclassed "
+            f"{type(model).__name__} '{model.name}', whose graph cannot be read. Build "
+            "it as `keras.Model(inputs, outputs)`, or give `sparsifier=` to its "
+            "complex layers yourself."
+        )
+    return graph.functional(model)
+
+
 def _with_sparsifiers(model, choose):
-    model = graph.functional(model)
+    model = _functional(model)
     is_bayesian = False
 
     def clone(layer):
@@ -211,19 +275,39 @@ def _with_sparsifiers(model, choose):
         config = {**layer.get_config()}
         config.pop("sparsifier", None)
         plain = plain_class(layer)
-        if is_complex_linear(layer):
+        if is_own_linear(layer):
             return plain.from_config({**config, "sparsifier": sparsifier})
         if sparsifier is None:
             return plain.from_config(config)
         return SPARSIFIABLE[plain].from_config({**config, "sparsifier": sparsifier})
 
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy = keras.models.clone_model(
+        model,
+        input_tensors=_new_inputs(model),
+        clone_function=clone,
+        recursive=True,
+    )
     if is_bayesian:
         copy = BayesianModel(copy.input, copy.output, name=model.name).add_trackers()
     else:
         copy = keras.Model(copy.input, copy.output, name=model.name)
     _copy_state(model, copy)
     return copy
+
+
+def _new_inputs(model):
+    """Inputs of the same names, of which `clone_model` keeps only the given ones."""
+    names = {
+        id(layer.output): layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.InputLayer)
+    }
+    return keras.tree.map_structure(
+        lambda tensor: keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=names[id(tensor)]
+        ),
+        model.input,
+    )
 
 
 def _copy_state(source, target):
@@ -241,11 +325,15 @@ def copy_variables(old, new):
     """Copies the state of any other layer."""
     for old_variable, new_variable in zip(old.variables, new.variables, strict=True):
         new_variable.assign(old_variable)
-    # Layers such as Normalization compute something of their own on loading.
+    finish_loading(new)
+
+
+def finish_loading(layer):
+    """What a layer such as Normalization computes of its variables on loading."""
     store = {}
-    old.save_own_variables(store)
+    layer.save_own_variables(store)
     if store:
-        new.load_own_variables(store)
+        layer.load_own_variables(store)
 
 
 def copy_linear(old, new):
@@ -264,13 +352,20 @@ def kernel_shape(layer, inputs):
         layer: A linear layer, built or not, channels last.
         inputs: The tensor, or structure of tensors, that it is called on.
     """
-    if is_complex_linear(layer):
+    if is_own_linear(layer):
         return layer.kernel_shape_for(
             keras.tree.map_structure(lambda tensor: tuple(tensor.shape), inputs)
         )
     channels = inputs.shape[-1]
-    if plain_class(layer) is keras.layers.Dense:
+    plain = plain_class(layer)
+    if plain is keras.layers.Dense:
         return channels, layer.units
+    if plain is keras.layers.EinsumDense:
+        return einsum_kernel_shape(layer, tuple(inputs.shape))
+    if issubclass(plain, _DEPTHWISE):
+        return *layer.kernel_size, channels, layer.depth_multiplier
+    if issubclass(plain, _TRANSPOSED):
+        return *layer.kernel_size, layer.filters, channels
     return *layer.kernel_size, channels // layer.groups, layer.filters
 
 
@@ -281,9 +376,10 @@ def kernel_variables(layer):
 
 
 def bias_variables(layer):
-    if not layer.use_bias:
-        return ()
-    return layer.bias_parts if is_complex_linear(layer) else (layer.bias,)
+    if is_complex_linear(layer):
+        return layer.bias_parts
+    # `EinsumDense` has no `use_bias`.
+    return () if layer.bias is None else (layer.bias,)
 
 
 def linear_values(layer):
@@ -296,14 +392,31 @@ def linear_values(layer):
 
 
 def _warn_of_untouched(model):
-    names = [
-        f"{layer.name} ({type(layer).__name__})"
+    total = max(model.count_params(), 1)
+    left = [
+        f"{layer.name} ({_class_name(layer)}, {_percent(layer.count_params() / total)} "
+        "of the parameters)"
         for layer in _flat_layers(model)
-        if not isinstance(layer, Sparsifiable | ComplexNormalization)
+        if not is_linear(layer)
+        and not isinstance(layer, ComplexNormalization | keras.layers.PReLU)
         and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
     ]
-    if names:
+    if left:
         warnings.warn(
-            f"cvzoo.sparsify left these layers as they were: {', '.join(names)}",
+            "cvzoo.sparsify left these layers as they were, their weights stay dense: "
+            f"{', '.join(left)}",
             stacklevel=3,
         )
+
+
+def _class_name(layer):
+    name = type(layer).__name__
+    if isinstance(layer, keras.layers.Wrapper):
+        return f"{name} of {type(layer.layer).__name__}"
+    if isinstance(layer, keras.layers.Bidirectional):
+        return f"{name} of {type(layer.forward_layer).__name__}"
+    return name
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"

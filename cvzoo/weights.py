@@ -41,12 +41,13 @@ def assign(model, tensors):
         if sparsity.is_linear(layer):
             kernel = _parts(tensors[f"{name}/kernel"])
             _assign(sparsity.kernel_variables(layer), kernel)
-            if layer.use_bias:
-                bias = _parts(tensors[f"{name}/bias"])
-                _assign(sparsity.bias_variables(layer), bias)
+            bias = sparsity.bias_variables(layer)
+            if bias:
+                _assign(bias, _parts(tensors[f"{name}/bias"]))
         else:
             for key, variable in _named_variables(name, layer):
                 variable.assign(tensors[key])
+            sparsity.finish_loading(layer)
 
 
 def _named_layers(model, prefix=""):

@@ -62,7 +62,7 @@ def test_no_module_or_code_is_named():
     "layer",
     [
         keras.layers.Lambda(lambda x: x),
-        keras.layers.GaussianNoise(0.1),
+        keras.layers.SimpleRNN(3),
         keras.layers.Activation(keras.activations.glu),
         keras.layers.Flatten(data_format="channels_first"),
     ],

@@ -157,7 +157,7 @@ def test_layers_left_alone_are_named():
     x = keras.Input((6, 2))
     y = keras.layers.LSTM(4, name="memory")(x)
     model = keras.Model(x, keras.layers.Dense(3)(y))
-    with pytest.warns(UserWarning, match=r"memory \(LSTM\)"):
+    with pytest.warns(UserWarning, match=r"memory \(LSTM, 88 % of the parameters\)"):
         cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
 
 
@@ -217,3 +217,109 @@ def test_a_threshold_of_nan_is_refused():
     sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
     with pytest.raises(ValueError, match="Received NaN"):
         cvzoo.prune(sparse, threshold=float("nan"))
+
+
+def test_a_threshold_that_kills_a_layer_gives_a_warning_and_a_constant():
+    sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
+    sparse.get_layer("hidden").log_sigma2.assign(np.full((6, 8), 30.0))
+    with pytest.warns(UserWarning, match="removed every weight of: hidden"):
+        pruned = cvzoo.prune(sparse)
+    outputs = pruned.predict(data(pruned)[0], verbose=0)
+    np.testing.assert_array_equal(outputs, np.broadcast_to(outputs[0], outputs.shape))
+
+
+@pytest.mark.parametrize("name", ["log_sigma2", "kernel"])
+def test_pruning_a_network_that_diverged_is_refused(name):
+    sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
+    layer = sparse.get_layer("output")
+    variable = layer.log_sigma2 if name == "log_sigma2" else layer.kernel_parts[0]
+    variable.assign(np.full((8, 3), np.nan))
+    with pytest.raises(ValueError, match=f"`{name}` of layer 'output' must be finite"):
+        cvzoo.prune(sparse)
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"'hidden'.*shape \(6, 8\). Received.*\(8,\)"):
+        sparsity.with_masks(real_model(), lambda layer: np.ones(8))
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+@pytest.mark.parametrize("stage", [cvzoo.sparsify, cvzoo.prune])
+@pytest.mark.parametrize("built", [False, True])
+def test_subclassed_models_are_refused_with_what_to_do(stage, built):
+    model = Subclassed()
+    if built:
+        model(np.zeros((2, 4)))
+    arguments = (SPARSIFIERS[0], 32) if stage is cvzoo.sparsify else ()
+    with pytest.raises(ValueError, match="subclassed Subclassed.*Build it as"):
+        stage(model, *arguments)
+
+
+def test_a_model_without_shapes_is_refused_with_what_to_do():
+    model = keras.Sequential([keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="no shapes yet. Begin it with"):
+        cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="Keras model is needed. Received"):
+        cvzoo.sparsify(keras.layers.Dense(3), SPARSIFIERS[0], n_train=32)
+
+
+def test_a_number_of_examples_below_one_is_refused():
+    with pytest.raises(ValueError, match="`n_train` must be positive"):
+        cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=0)
+
+
+def test_three_layers_add_up_in_fit_in_evaluation_and_after_a_file(tmp_path):
+    x = keras.Input((6,))
+    y = keras.layers.Dense(7, "relu")(keras.layers.Dense(8, "relu")(x))
+    model = keras.Model(x, keras.layers.Dense(3)(y))
+    sparse = compiled(cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32))
+    sparse.optimizer.learning_rate = 0.0
+    inputs, labels = data(sparse)
+    sparse.fit(inputs, labels, verbose=0)
+    sparse.save(tmp_path / "sparse.keras")
+    for one in (sparse, keras.models.load_model(tmp_path / "sparse.keras")):
+        logs = one.fit(inputs, labels, verbose=0, batch_size=32).history
+        penalties = [
+            float(layer.sparsifier.penalty(layer))
+            for layer in sparsity.sparse_layers(one)
+        ]
+        assert len(penalties) == 3
+        np.testing.assert_allclose(logs["kl"][0], sum(penalties), rtol=1e-6)
+        np.testing.assert_allclose(
+            logs["loss"][0], logs["nll"][0] + logs["kl"][0], rtol=1e-6
+        )
+        evaluated = one.evaluate(inputs, labels, verbose=0, return_dict=True)
+        assert evaluated["kl"] == 0
+        np.testing.assert_allclose(evaluated["loss"], evaluated["nll"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("make", [real_model, small_model])
+def test_the_divergence_is_float32_in_half_precision(make, policy):
+    exact = cvzoo.sparsify(make(), SPARSIFIERS[0], n_train=32)
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = cvzoo.sparsify(make(), SPARSIFIERS[0], n_train=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(exact.get_weights())
+    pairs = zip(*map(sparsity.sparse_layers, (exact, half)), strict=True)
+    for left, right in pairs:
+        assert right.compute_dtype == policy.removeprefix("mixed_")
+        penalty = right.sparsifier.penalty(right)
+        assert keras.backend.standardize_dtype(penalty.dtype) == "float32"
+        np.testing.assert_allclose(penalty, left.sparsifier.penalty(left), rtol=1e-6)
+    half(data(half)[0], training=True)
+    dtypes = {keras.backend.standardize_dtype(loss.dtype) for loss in half.losses}
+    assert dtypes == {"float32"}

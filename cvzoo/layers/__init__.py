@@ -9,7 +9,7 @@ from cvzoo.layers.activations import (
     ThresholdModReLU,
     ZReLU,
 )
-from cvzoo.layers.bilinear import ComplexBilinear, PhaseShift
+from cvzoo.layers.bilinear import Bilinear, ComplexBilinear, PhaseShift
 from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
 from cvzoo.layers.dropout import ComplexDropout

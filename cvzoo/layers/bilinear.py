@@ -1,4 +1,4 @@
-"""Bilinear forms of two pairs, and learned phase shifts."""
+"""Bilinear forms, real and of two pairs, and learned phase shifts."""
 
 import keras
 from keras import ops as kops
@@ -6,6 +6,124 @@ from keras import ops as kops
 from cvzoo import ops
 from cvzoo.layers.complex import PairLayer
 from cvzoo.layers.linear import ComplexLinear, check_size
+from cvzoo.layers.sparsifiable import SparsifiableStock
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class Bilinear(SparsifiableStock, keras.layers.Layer):
+    """Bilinear form of two real inputs, `yₖ = Σᵢⱼ xᵢ Wᵢⱼₖ zⱼ + bₖ`.
+
+    Args:
+        units: Number of outputs.
+        activation: Name of, or, an activation.
+        use_bias: Whether a bias is added.
+        kernel_initializer: Defaults to uniform on ±1/√(n·m), the real counterpart of
+            `ComplexBilinear`.
+        bias_initializer: Defaults to `"zeros"`.
+        sparsifier: `None`, `VariationalDropout`, `ARD`, `MagnitudePruning`,
+            `FixedMask` or a sum of them.
+
+    Call arguments:
+        inputs: List `[x, z]` of tensors `(batch, ..., n)` and `(batch, ..., m)`.
+
+    Returns:
+        Tensor `(batch, ..., units)`.
+
+    Raises:
+        ValueError: If there are not two inputs, or their shapes do not fit.
+
+    Reference:
+        `torch.nn.Bilinear`.
+    """
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer=None,
+        bias_initializer="zeros",
+        sparsifier=None,
+        **kwargs,
+    ):
+        super().__init__(sparsifier=sparsifier, **kwargs)
+        self.units = check_size("units", units)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        # Keras takes the first axis for a window: the fan is n·m.
+        self.kernel_initializer = keras.initializers.get(
+            kernel_initializer
+            or keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        )
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def __call__(self, inputs, *args, **kwargs):
+        if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
+            raise ValueError(
+                f"Bilinear '{self.name}' works on a list of two tensors, `[x, z]`. "
+                f"Received a {type(inputs).__name__}."
+            )
+        return super().__call__(list(inputs), *args, **kwargs)
+
+    def build(self, input_shape):
+        if any(shape[-1] is None for shape in input_shape):
+            raise ValueError(
+                f"Bilinear '{self.name}' needs inputs with a known last axis. Received "
+                f"shapes {[tuple(shape) for shape in input_shape]}"
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self.kernel_shape_for(input_shape),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.units,), initializer=self.bias_initializer
+            )
+        self.build_sparsifier()
+        self.built = True
+
+    def kernel_shape_for(self, input_shape):
+        left, right = input_shape
+        return left[-1], right[-1], self.units
+
+    def call(self, inputs, training=None):
+        left, right = inputs
+        n, m, _ = self.kernel.shape
+        found = left.shape[-1], right.shape[-1]
+        if found != (n, m) or left.shape[1:-1] != right.shape[1:-1]:
+            raise ValueError(
+                f"Bilinear '{self.name}' was built for inputs of shapes "
+                f"(batch, ..., {n}) and (batch, ..., {m}), equal but for the last "
+                f"axis. Received shapes {tuple(left.shape)} and {tuple(right.shape)}"
+            )
+        return super().call(inputs, training)
+
+    def multiply(self, inputs, kernel):
+        left, right = inputs
+        outer = ops.join_last_two(left[..., :, None] * right[..., None, :])
+        return kops.matmul(outer, kops.reshape(kernel, (-1, self.units)))
+
+    def variance(self, inputs, sigma2):
+        squares = [kops.square(kops.cast(one, sigma2.dtype)) for one in inputs]
+        return self.multiply(squares, sigma2)
+
+    def compute_output_shape(self, input_shape):
+        left, _ = input_shape
+        return *left[:-1], self.units
+
+    def get_config(self):
+        config = super().get_config()
+        serialize = keras.initializers.serialize
+        config.update(
+            units=self.units,
+            activation=keras.activations.serialize(self.activation),
+            use_bias=self.use_bias,
+            kernel_initializer=serialize(self.kernel_initializer),
+            bias_initializer=serialize(self.bias_initializer),
+        )
+        return config
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -84,6 +202,10 @@ class ComplexBilinear(ComplexLinear):
         )
         outer = ops.join_last_two(left[..., :, None] * right[..., None, :])
         return kops.matmul(outer, kops.reshape(sigma2, (-1, self.units)))
+
+    def relation(self, inputs, xi):
+        left, right = (ops.square_pair(pair, xi[0].dtype) for pair in inputs)
+        return ops.complex_bilinear(left, right, xi, self.conjugate)
 
     def compute_mask(self, inputs, previous_mask):
         return previous_mask[0] if previous_mask else None

@@ -18,12 +18,14 @@ class Sparsifiable:
     - `field`: `"real"` or `"complex"`;
     - `kernel_parts`: tuple of its kernel variables, one or two;
     - `unit_axes`: axes of the kernel that number its output units;
-    - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`, in float32.
+    - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`, in float32;
+    - `relation(inputs, xi)`, if it is complex: that of `inputs²` by `ξ = E (w − μ)²`.
     """
 
     log_sigma2 = None
     mask = None
     penalty = None
+    marker = None
     unit_axes = (-1,)
 
     def build_sparsifier(self):
@@ -36,25 +38,31 @@ class Sparsifiable:
 
     def effective_kernel(self, training):
         """The kernel's parts in the compute dtype, pruned weights being 0."""
-        if self.sparsifier is not None and training:
+        if self.sparsifier is not None and training and not self._is_in_step():
             self.sparsifier.update(self)
         parts = [kops.convert_to_tensor(part) for part in self.kernel_parts]
         if self.mask is not None:
             parts = [part * self.mask for part in parts]
         return tuple(kops.cast(part, self.compute_dtype) for part in parts)
 
+    def _is_in_step(self):
+        """Whether this is not the first call in a step, of a layer used twice."""
+        return any(loss is self.marker for loss in self.losses)
+
     def perturb(self, inputs, outputs, training):
         """Local reparameterisation: in training, noise on the outputs and the loss.
 
-        Molchanov et al., 2017; paper 2, eq. 3 and 11.
+        Molchanov et al., 2017; paper 2, eq. 3 and 11, and eq. 7 where the noise of a
+        weight has its direction.
         """
         if not training or self.sparsifier is None:
             return outputs
-        # A layer that is called twice in a step has one divergence.
-        if not any(loss is self.penalty for loss in self.losses):
+        if not self._is_in_step():
             self.penalty = self.sparsifier.penalty(self)
-            if self.penalty is not None:
-                self.add_loss(self.penalty)
+            # Zero where there is none: Keras clears the losses at each step, so a
+            # loss of one's own tells a second call in it from a new step.
+            self.marker = kops.zeros(()) if self.penalty is None else self.penalty
+            self.add_loss(self.marker)
         if not self.sparsifier.is_random:
             return outputs
         sigma2 = kops.exp(kops.convert_to_tensor(self.log_sigma2))
@@ -62,6 +70,13 @@ class Sparsifiable:
             sigma2 = sigma2 * self.mask
         # In float32: squares leave the range of half precision.
         variance = self.variance(inputs, sigma2)
+        if self.sparsifier.posterior == "scaling":
+            kernel = [kops.cast(part, "float32") for part in self.kernel_parts]
+            xi = tuple(sigma2 * part for part in ops.twice_the_phase(kernel))
+            relation = self.relation(inputs, xi)
+            return ops.add_correlated_noise(
+                outputs, variance, relation, self.seed_generator
+            )
         add_noise = (
             ops.add_complex_noise if self.field == "complex" else ops.add_real_noise
         )
@@ -181,6 +196,9 @@ class ComplexLinear(Sparsifiable, PairLayer):
     def variance(self, inputs, sigma2):
         inputs = tuple(kops.cast(part, sigma2.dtype) for part in inputs)
         return self.multiply(ops.squared_modulus(inputs), sigma2)
+
+    def relation(self, inputs, xi):
+        return self.complex_multiply(ops.square_pair(inputs, xi[0].dtype), xi)
 
     def get_config(self):
         config = super().get_config()

@@ -21,10 +21,12 @@ class Sparsifier:
 
     Attributes:
         is_random: Whether outputs get noise of variance `|x|² σ²` in training.
+        posterior: `"circular"`, or `"scaling"`: complex noise along each mean only.
         terms: The sparsifiers that this one is the sum of.
     """
 
     is_random = False
+    posterior = "circular"
 
     @property
     def terms(self):
@@ -39,7 +41,7 @@ class Sparsifier:
         """Adds the weights that the sparsifier needs to `layer`."""
 
     def update(self, layer):
-        """Called at each training step, before the kernel is used."""
+        """Called once at each training step, before the kernel is used."""
 
     def penalty(self, layer):
         """float32 scalar to add to the loss in training, or `None`."""
@@ -94,9 +96,23 @@ class Combined(Sparsifier):
                 f"do. Received: {list(self._terms)}"
             )
 
+        posteriors = {term.posterior for term in self._terms if term.is_random}
+        if len(posteriors) > 1:
+            raise ValueError(
+                "A layer has one posterior, so the `posterior` of all terms must be "
+                f"the same; ARD's is 'circular'. Received: {list(self._terms)}"
+            )
+
     @property
     def terms(self):
         return self._terms
+
+    @property
+    def posterior(self):
+        (posterior,) = {term.posterior for term in self._terms if term.is_random} or {
+            "circular"
+        }
+        return posterior
 
     @property
     def is_random(self):
@@ -143,10 +159,16 @@ class BayesianSparsifier(Sparsifier):
     is_random = True
 
     def __init__(self, strength=1.0, n_train=None):
-        if strength < 0:
-            raise ValueError(f"`strength` must not be negative. Received: {strength}")
-        if n_train is not None and n_train < 1:
-            raise ValueError(f"`n_train` must be positive. Received: {n_train}")
+        if not strength > 0:
+            raise ValueError(
+                f"`strength` must be positive. Received: {strength}. A layer that is "
+                "to stay dense takes no sparsifier."
+            )
+        if n_train is not None and not n_train > 0:
+            raise ValueError(
+                "`n_train` must be positive, the number of training examples. "
+                f"Received: {n_train}"
+            )
         self.strength, self.n_train = strength, n_train
 
     def build(self, layer):
@@ -204,29 +226,86 @@ class VariationalDropout(BayesianSparsifier):
         strength: Weight C of the divergence. More makes a smaller network.
         n_train: Number of training examples; `cvzoo.sparsify` fills it in.
         kl: `"exact"` or `"approximate"`. `None`, as published: the approximation of
-            Molchanov et al., 2017 for real weights, the exact term for complex ones
-            (paper 2, §4.2.1).
+            Molchanov et al., 2017 for real weights and for `"scaling"`, the exact
+            term for complex ones (paper 2, §4.2.1).
+        posterior: `"circular"`: complex noise without a direction. `"scaling"`, for
+            complex layers only: `w = μ (1 + √α ε)` with a real ε, so that noise is
+            along μ; its divergence is that of a real weight (paper 2, §4.2.3).
+        prior_exponent: β of the prior `∝ |w|^−β`, for complex layers, the circular
+            posterior and the exact term: `β/2 · KL₂ + (β/2 − 1) log σ²` a weight, up
+            to a constant, with `KL₂` that of β = 2 (paper 2, §4.2.1).
+
+    Raises:
+        ValueError: Arguments that do not go together; at build, a real layer with a
+            `posterior` or `prior_exponent` other than the default.
     """
 
-    def __init__(self, strength=1.0, n_train=None, kl=None):
+    def __init__(
+        self,
+        strength=1.0,
+        n_train=None,
+        kl=None,
+        posterior="circular",
+        prior_exponent=2,
+    ):
         super().__init__(strength, n_train)
         if kl not in (None, "exact", "approximate"):
             raise ValueError(
                 f"`kl` must be None, 'exact' or 'approximate'. Received: kl={kl!r}"
             )
-        self.kl = kl
+        if posterior not in ("circular", "scaling"):
+            raise ValueError(
+                "`posterior` must be 'circular' or 'scaling'. Received: "
+                f"posterior={posterior!r}"
+            )
+        if not prior_exponent > 0:
+            raise ValueError(
+                f"`prior_exponent` must be positive. Received: {prior_exponent}"
+            )
+        if prior_exponent != 2 and (posterior, kl == "approximate") != (
+            "circular",
+            False,
+        ):
+            raise ValueError(
+                "A `prior_exponent` other than 2 must come with posterior='circular' "
+                f"and the exact term. Received: prior_exponent={prior_exponent}, "
+                f"posterior={posterior!r}, kl={kl!r}"
+            )
+        self.kl, self.posterior = kl, posterior
+        self.prior_exponent = prior_exponent
+
+    def build(self, layer):
+        is_plain = self.posterior == "circular" and self.prior_exponent == 2
+        if layer.field == "real" and not is_plain:
+            raise ValueError(
+                f"{self!r} must be on a complex layer. Received the real layer "
+                f"'{layer.name}' ({type(layer).__name__}). Take VariationalDropout "
+                "with the default `posterior` and `prior_exponent` there; "
+                "`cvzoo.sparsify` takes a function from a layer to a sparsifier."
+            )
+        super().build(layer)
 
     def divergence(self, layer):
-        if layer.field == "complex":
+        kernel, log_sigma2 = layer.kernel_parts, layer.log_sigma2
+        if layer.field == "complex" and self.posterior == "circular":
             approximate = self.kl == "approximate"
             term = ops.VD_COMPLEX_APPROXIMATE if approximate else ops.VD_COMPLEX
         else:
             exact = self.kl == "exact"
             term = ops.VD_REAL if exact else ops.VD_REAL_APPROXIMATE
-        return ops.summed_divergence(term, layer.kernel_parts, layer.log_sigma2)
+        total = ops.summed_divergence(term, kernel, log_sigma2)
+        if self.prior_exponent == 2:
+            return total
+        half = self.prior_exponent / 2
+        return half * total + (half - 1) * kops.sum(log_sigma2)
 
     def get_config(self):
-        return {**super().get_config(), "kl": self.kl}
+        return {
+            **super().get_config(),
+            "kl": self.kl,
+            "posterior": self.posterior,
+            "prior_exponent": self.prior_exponent,
+        }
 
 
 @keras.saving.register_keras_serializable("cvzoo")

@@ -14,14 +14,22 @@ from cvzoo.ops.divergences import (
     summed_divergence,
     unit_divergence,
 )
-from cvzoo.ops.noise import add_complex_noise, add_real_noise, replica_normal
+from cvzoo.ops.noise import (
+    add_complex_noise,
+    add_correlated_noise,
+    add_real_noise,
+    replica_count,
+    replica_normal,
+)
 from cvzoo.ops.pairs import (
     check_pair,
     fourier,
     is_complex,
     modulus,
     phase,
+    square_pair,
     squared_modulus,
+    twice_the_phase,
 )
 from cvzoo.ops.products import (
     complex_bilinear,

@@ -1,4 +1,4 @@
-"""Noise that is right under `tf.distribute`."""
+"""Noise, and what else must be right under `tf.distribute`."""
 
 import keras
 from keras import ops
@@ -6,6 +6,15 @@ from keras import ops
 # The released code of paper 2 keeps variances above this, for the gradient of the
 # square root.
 SMALLEST_VARIANCE = 1e-8
+
+
+def replica_count():
+    """Number of replicas that train together; Keras divides each one's loss by it."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def replica_normal(shape, seed_generator, dtype):
@@ -57,6 +66,37 @@ def add_complex_noise(mean, variance, seed_generator):
     noise = replica_normal((2, *ops.shape(real)), seed_generator, "float32")
     noise = ops.cast(noise * _deviation(variance / 2), real.dtype)
     return real + noise[0], imag + noise[1]
+
+
+def add_correlated_noise(mean, variance, relation, seed_generator):
+    """`mean + ζ` on pairs, ζ Gaussian with `E|ζ|² = Γ` and `E ζ² = C`.
+
+    The real covariance of (Re ζ, Im ζ) is ½ [[Γ + Re C, Im C], [Im C, Γ − Re C]]
+    (paper 2, eq. 7). Of its two Cholesky factors the one is taken that divides by the
+    larger variance, so that purely real and purely imaginary noise are exact.
+
+    Args:
+        mean: Pair.
+        variance: Γ, real tensor of the shape of one part.
+        relation: C, pair.
+
+    Returns:
+        Pair.
+    """
+    real, imag = mean
+    gamma, *parts = (ops.cast(one, "float32") for one in (variance, *relation))
+    c_real, c_imag = parts
+    real_leads = c_real >= 0
+    size = ops.where(real_leads, c_real, -c_real)
+    noise = replica_normal((2, *ops.shape(real)), seed_generator, "float32")
+    deviation = _deviation((gamma + size) / 2)
+    slope = c_imag / 2 / deviation
+    leading = noise[0] * deviation
+    other = noise[0] * slope + noise[1] * _deviation((gamma - size) / 2 - slope**2)
+    return (
+        real + ops.cast(ops.where(real_leads, leading, other), real.dtype),
+        imag + ops.cast(ops.where(real_leads, other, leading), real.dtype),
+    )
 
 
 def _deviation(variance):

@@ -107,3 +107,21 @@ def fourier(pair, axes, norm="backward"):
         points = ops.cast(ops.prod(ops.shape(pair[0])[-len(axes) :]), pair[0].dtype)
         pair = tuple(part / ops.sqrt(points) for part in pair)
     return tuple(ops.transpose(part, inverse) for part in pair)
+
+
+def square_pair(pair, dtype=None):
+    """`z²` of a pair, computed in `dtype`."""
+    real, imag = pair if dtype is None else (ops.cast(part, dtype) for part in pair)
+    return (real - imag) * (real + imag), 2 * real * imag
+
+
+# Below this |z|², the direction of z is rounding; its gradient, of order 1/|z|, is
+# bounded.
+_SMALLEST_SQUARE = 1e-12
+
+
+def twice_the_phase(pair):
+    """`e^{2i arg z} = z² / |z|²` of a pair; 0 and a gradient of 0 at z = 0."""
+    square = square_pair(pair)
+    size = ops.maximum(squared_modulus(pair), _SMALLEST_SQUARE)
+    return tuple(part / size for part in square)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cvzoo.layers import ComplexBilinear, PhaseShift, VariationalDropout
+from cvzoo.layers import Bilinear, ComplexBilinear, PhaseShift, VariationalDropout
 from tests.helpers import as_complex, check_layer, random_pair
 
 X, Z = random_pair(3, 4), random_pair(3, 5, seed=1)
@@ -32,6 +32,24 @@ def test_a_common_phase_makes_no_difference_to_the_conjugate_form():
 @pytest.mark.parametrize("sparsifier", [None, VariationalDropout(0.5, n_train=10)])
 def test_the_bilinear_layer_does_what_layers_do(sparsifier, tmp_path):
     check_layer(lambda: ComplexBilinear(2, sparsifier=sparsifier), [X, Z], tmp_path)
+
+
+@pytest.mark.parametrize("sparsifier", [None, VariationalDropout(0.5, n_train=10)])
+def test_the_real_form_does_what_layers_do(sparsifier, tmp_path):
+    inputs = [X[0], Z[0]]
+    check_layer(lambda: Bilinear(2, sparsifier=sparsifier), inputs, tmp_path)
+
+
+def test_the_real_form_is_numpys_sum():
+    layer = Bilinear(2, bias_initializer="normal")
+    found = layer([X[0], Z[0]])
+    expected = np.einsum("bi,ijk,bj->bk", X[0], np.asarray(layer.kernel), Z[0])
+    np.testing.assert_allclose(found, expected + np.asarray(layer.bias), atol=1e-5)
+    assert 0.8 < np.abs(np.asarray(layer.kernel)).max() * 20**0.5 <= 1
+    with pytest.raises(ValueError, match="was built for inputs of shapes"):
+        layer([Z[0], X[0]])
+    with pytest.raises(ValueError, match="a list of two tensors"):
+        Bilinear(2)(X[0])
 
 
 def test_noisy_outputs_of_the_bilinear_form_have_the_closed_forms_variance():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 
 from cvzoo import ops
 from cvzoo.layers import (
@@ -36,6 +37,16 @@ def built(sparsifier, kind=ComplexDense, units=3):
         ),
         (VariationalDropout(0.3, 50), SparsifiableDense, ops.VD_REAL_APPROXIMATE),
         (VariationalDropout(0.3, 50, kl="exact"), SparsifiableDense, ops.VD_REAL),
+        (
+            VariationalDropout(0.3, 50, posterior="scaling"),
+            ComplexDense,
+            ops.VD_REAL_APPROXIMATE,
+        ),
+        (
+            VariationalDropout(0.3, 50, kl="exact", posterior="scaling"),
+            ComplexDense,
+            ops.VD_REAL,
+        ),
         (ARD(0.3, 50), ComplexDense, ops.ARD_COMPLEX),
         (ARD(0.3, 50), SparsifiableDense, ops.ARD_REAL),
     ],
@@ -50,6 +61,49 @@ def test_the_penalty_is_the_sum_over_weights_times_strength_over_n(
     total = np.asarray(divergence.value(nu.astype(np.float32))).sum()
     (penalty,) = layer.losses
     np.testing.assert_allclose(penalty, 0.3 / 50 * total, rtol=1e-5)
+
+
+def test_a_prior_of_exponent_one_has_the_published_divergence():
+    # log |μ| − log σ² − ½ Ei(−1/α), up to γ/2 a weight.
+    layer = built(VariationalDropout(1.0, 1, prior_exponent=1))
+    log_sigma2 = np.random.default_rng(0).uniform(-6, 2, (4, 3))
+    layer.log_sigma2.assign(log_sigma2)
+    modulus2 = sum(np.asarray(part, np.float64) ** 2 for part in layer.kernel_parts)
+    ei = scipy.special.expi(-modulus2 / np.exp(log_sigma2))
+    expected = np.sum(np.log(modulus2) / 2 - log_sigma2 - ei / 2 + np.euler_gamma / 2)
+    found = layer.sparsifier.penalty(layer)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"posterior": "scaling"}, {"prior_exponent": 1}])
+def test_real_layers_refuse_what_only_complex_weights_have(wrong):
+    with pytest.raises(ValueError, match="must be on a complex layer"):
+        built(VariationalDropout(0.3, 50, **wrong), SparsifiableDense)
+
+
+@pytest.mark.parametrize(
+    "sparsifier",
+    [
+        VariationalDropout(0.3, 50, posterior="scaling"),
+        VariationalDropout(0.3, 50, prior_exponent=1.5) + FixedMask(),
+    ],
+)
+def test_sparsifiers_survive_their_configuration(sparsifier):
+    config = keras.saving.serialize_keras_object(sparsifier)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert repr(copy) == repr(sparsifier)
+    assert copy.posterior == sparsifier.posterior
+
+
+def test_a_layer_that_is_called_twice_advances_its_schedule_once_a_step():
+    x = keras.Input((4,))
+    shared = SparsifiableDense(4, sparsifier=MagnitudePruning(0.5, end_step=20))
+    model = keras.Model(x, shared(shared(x)))
+    model.compile("sgd", "mse")
+    model.fit(np.zeros((6, 4)), np.zeros((6, 4)), batch_size=2, verbose=0)
+    assert int(shared.pruning_step) == 3
+    model(np.zeros((6, 4)), training=True)
+    assert int(shared.pruning_step) == 4
 
 
 def test_there_is_no_penalty_in_inference():
@@ -164,7 +218,15 @@ def test_a_sum_adds_penalties_and_keeps_what_all_keep():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: VariationalDropout(-1),
+        lambda: VariationalDropout(0),
+        lambda: VariationalDropout(float("nan")),
+        lambda: VariationalDropout(n_train=-3),
+        lambda: ARD(-1),
+        lambda: VariationalDropout(posterior="elliptic"),
+        lambda: VariationalDropout(prior_exponent=0),
+        lambda: VariationalDropout(prior_exponent=1, posterior="scaling"),
+        lambda: VariationalDropout(prior_exponent=1, kl="approximate"),
+        lambda: VariationalDropout(posterior="scaling") + ARD(group="unit"),
         lambda: VariationalDropout(n_train=0),
         lambda: VariationalDropout(kl="molchanov"),
         lambda: ARD(group="row"),

@@ -1,5 +1,7 @@
 """Divergences against SciPy, published values and Monte Carlo."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.special
@@ -52,6 +54,67 @@ def test_values_are_those_of_the_table(name):
 def test_derivatives_are_those_of_the_table(name):
     found = -np.asarray(getattr(ops, name).slope(NU))
     np.testing.assert_allclose(found, TABLE[:, SLOPE_COLUMNS[name]], atol=2e-6)
+
+
+def softplus_and_bump(weight, height=0.0, steepness=0.0, offset=0.0):
+    """Value and derivative in ν."""
+
+    def value(nu):
+        bump = height * scipy.special.expit(steepness * nu - offset)
+        return weight * np.logaddexp(0, nu) + bump
+
+    def slope(nu):
+        gate = scipy.special.expit(steepness * nu - offset)
+        other = scipy.special.expit(offset - steepness * nu)
+        return weight * scipy.special.expit(nu) + height * steepness * gate * other
+
+    return value, slope
+
+
+def dawson_integral(nu):
+    """`2 ∫₀ᵘ D(t) dt`, u = √(e^ν / 2), by quadrature between neighbours."""
+    u = np.concatenate([[0.0], np.sqrt(np.exp(nu) / 2)])
+    pieces = [quad(scipy.special.dawsn, *ends, epsabs=0)[0] for ends in pairwise(u)]
+    return 2 * np.cumsum(pieces)
+
+
+def dawson_slope(nu):
+    u = np.sqrt(np.exp(nu) / 2)
+    return u * scipy.special.dawsn(u)
+
+
+def ein(nu):
+    x = np.exp(nu)
+    series = sum(-((-x) ** k) / (k * scipy.special.factorial(k)) for k in range(1, 25))
+    large = np.euler_gamma + nu + scipy.special.exp1(x)
+    return np.where(nu < 0, series, large)
+
+
+# The terms in float64, of SciPy's functions.
+EXACT = {
+    "VD_REAL_APPROXIMATE": softplus_and_bump(0.5, 0.63576, 1.48695, 1.87320),
+    "VD_REAL": (dawson_integral, dawson_slope),
+    "VD_COMPLEX": (ein, lambda nu: -np.expm1(-np.exp(nu))),
+    "VD_COMPLEX_APPROXIMATE": softplus_and_bump(1.0, 0.57810, 1.36526, 1.45926),
+    "ARD_REAL": softplus_and_bump(0.5),
+    "ARD_COMPLEX": softplus_and_bump(1.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("name", VALUE_COLUMNS)
+def test_values_and_derivatives_are_scipys_over_forty_units_of_log_alpha(name):
+    nu = np.linspace(-20, 20, 2001).astype(np.float32)
+    value, slope = EXACT[name]
+    divergence = getattr(ops, name)
+    for found, expected in (
+        (divergence.value(nu), value(nu.astype(np.float64))),
+        (divergence.slope(nu), slope(nu.astype(np.float64))),
+    ):
+        # Absolute where a value is small, which most are; then float32's rounding.
+        error = np.abs(np.asarray(found, np.float64) - expected)
+        assert error.max() <= 2e-6, error.max()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", VALUE_COLUMNS)
