@@ -146,7 +146,7 @@ class ComplexConv(ComplexWindowed):
         return ops.complex_conv(inputs, kernel, **self._arguments)
 
     def multiply(self, inputs, kernel):
-        return kops.conv(self._padded(inputs), kernel, **self._arguments)
+        return ops.conv(self._padded(inputs), kernel, **self._arguments)
 
     def _padded(self, inputs):
         return pad_space(

@@ -37,5 +37,6 @@ from cvzoo.ops.products import (
     complex_dense,
     complex_multiply,
     complex_product,
+    conv,
     join_last_two,
 )

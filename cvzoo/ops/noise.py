@@ -1,5 +1,9 @@
 """Noise, and what else must be right under `tf.distribute`."""
 
+import functools
+import math
+import operator
+
 import keras
 from keras import ops
 
@@ -19,24 +23,38 @@ def replica_count():
 
 def replica_normal(shape, seed_generator, dtype):
     """Standard normal noise that differs between replicas of `tf.distribute`."""
-    return _replica_draw("normal", shape, seed_generator, dtype)
+    size = functools.reduce(operator.mul, shape, 1)
+    halves = replica_circular(((size + 1) // 2,), seed_generator)
+    flat = ops.concatenate(halves)[:size]
+    return ops.cast(ops.reshape(flat, shape) * 2**0.5, dtype)
+
+
+def replica_circular(shape, seed_generator):
+    """Circular complex normal noise ζ with `E|ζ|² = 1`, float32, as a pair.
+
+    By the method of Box and Muller, 1958: with TensorFlow on a CPU a third of the time
+    of its normal distribution, as its logarithm and sine are vectorized.
+    """
+    squared, phase = _polar_draws(shape, seed_generator)
+    modulus = ops.sqrt(squared)
+    return modulus * ops.cos(phase), modulus * ops.sin(phase)
+
+
+def _polar_draws(shape, seed_generator):
+    """|ζ|² and the phase of ζ in radians."""
+    squared = -ops.log1p(-replica_uniform(shape, seed_generator, "float32"))
+    return squared, 2 * math.pi * replica_uniform(shape, seed_generator, "float32")
 
 
 def replica_uniform(shape, seed_generator, dtype):
-    """Noise uniform in [0, 1) that differs between replicas of `tf.distribute`."""
-    return _replica_draw("uniform", shape, seed_generator, dtype)
-
-
-def _replica_draw(distribution, shape, seed_generator, dtype):
-    """Noise of a distribution that `keras.random` and `tf.random` both name so.
+    """Noise uniform in [0, 1) that differs between replicas of `tf.distribute`.
 
     A Keras `SeedGenerator` has the same state on every replica. The replica's
     number enters by a hash; added, replica 1 would repeat the next step of
     replica 0.
     """
     if keras.backend.backend() != "tensorflow":
-        draw = getattr(keras.random, distribution)
-        return draw(shape, dtype=dtype, seed=seed_generator)
+        return keras.random.uniform(shape, dtype=dtype, seed=seed_generator)
     import tensorflow as tf
 
     seed = seed_generator.next()
@@ -45,8 +63,7 @@ def _replica_draw(distribution, shape, seed_generator, dtype):
         seed = tf.random.experimental.stateless_fold_in(
             tf.cast(seed, tf.int64), context.replica_id_in_sync_group
         )
-    draw = getattr(tf.random, f"stateless_{distribution}")
-    return draw(shape, seed=seed, dtype=dtype)
+    return tf.random.stateless_uniform(shape, seed=seed, dtype=dtype)
 
 
 def add_real_noise(mean, variance, seed_generator):
@@ -62,10 +79,29 @@ def add_complex_noise(mean, variance, seed_generator):
         mean: Pair.
         variance: Real tensor, `E|z - mean|²`, of the shape of one part.
     """
-    real, imag = mean
-    noise = replica_normal((2, *ops.shape(real)), seed_generator, "float32")
-    noise = ops.cast(noise * _deviation(variance / 2), real.dtype)
-    return real + noise[0], imag + noise[1]
+    variance = ops.cast(variance, "float32")
+    draws = _polar_draws(ops.shape(mean[0]), seed_generator)
+
+    # Written out, as it takes fewer passes over large tensors: the noise itself gives
+    # the gradient.
+    @ops.custom_gradient
+    def evaluate(variance):
+        squared, phase = draws
+        bounded = ops.maximum(variance, SMALLEST_VARIANCE)
+        modulus = ops.sqrt(squared * bounded)
+        noise = modulus * ops.cos(phase), modulus * ops.sin(phase)
+
+        def gradient(*args, upstream=None):
+            (g, h) = args if upstream is None else upstream
+            slope = (g * noise[0] + h * noise[1]) / (2 * bounded)
+            return ops.where(variance > SMALLEST_VARIANCE, slope, 0.0)
+
+        return noise, gradient
+
+    return tuple(
+        part + ops.cast(one, part.dtype)
+        for part, one in zip(mean, evaluate(variance), strict=True)
+    )
 
 
 def add_correlated_noise(mean, variance, relation, seed_generator):
@@ -88,7 +124,7 @@ def add_correlated_noise(mean, variance, relation, seed_generator):
     c_real, c_imag = parts
     real_leads = c_real >= 0
     size = ops.where(real_leads, c_real, -c_real)
-    noise = replica_normal((2, *ops.shape(real)), seed_generator, "float32")
+    noise = [one * 2**0.5 for one in replica_circular(ops.shape(real), seed_generator)]
     deviation = _deviation((gamma + size) / 2)
     slope = c_imag / 2 / deviation
     leading = noise[0] * deviation
