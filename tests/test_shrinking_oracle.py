@@ -165,19 +165,19 @@ def check(network, shrink):
         assert units == kept
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_real_networks(seed):
     check(Network(seed, "real", OPEN), cvzoo.shrink)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000))
 def test_complex_networks(seed):
     check(Network(seed, "complex", OPEN), cvzoo.shrink)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), field=st.sampled_from(["real", "complex"]))
 def test_outputs_with_relu(seed, field):
     network = Network(seed, field)
