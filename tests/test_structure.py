@@ -10,7 +10,9 @@ ROOT = Path(__file__).parent.parent
 # Module of cvzoo → the modules of cvzoo that it may import.
 ALLOWED = {
     "catalogue": set(),
-    "packing": set(),
+    "coding": set(),
+    "first_format": {"coding"},
+    "packing": {"coding", "first_format"},
     "ops": {"ops"},
     "layers": {"ops", "layers"},
     "graph": set(),
