@@ -22,6 +22,7 @@ _PUBLIC = {
     "list_presets": "cvzoo.catalogue",
     "prune": "cvzoo.sparsity",
     "register_model": "cvzoo.models",
+    "round_weights": "cvzoo.rounding",
     "save_preset": "cvzoo.presets",
     "shrink": "cvzoo.shrinking",
     "sparsify": "cvzoo.sparsity",

@@ -23,6 +23,7 @@ ALLOWED = {
     "reporting": {"packing", "weights"},
     "allowed_layers": {"layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
+    "rounding": {"sparsity", "weights"},
     "presets": {
         *("architecture", "catalogue", "packing", "reporting", "sparsity", "weights"),
     },
