@@ -28,8 +28,8 @@ _ESCAPE = 255
 _MOST_LOW_BITS = 24
 _STEPS = range(-149, 128)
 
-# LZMA takes a second for about 5 MB.
-_LONGEST_FOR_LZMA = 2**21
+# Of longer streams, the coder is chosen by a sample.
+_LONG, _SAMPLE = 2**17, 2**15
 # Of floats without zeros there is little to gain for the time that it takes.
 _MOST_DENSE_FLOATS = 2**16
 _HEAD = 256
@@ -283,14 +283,16 @@ def _smallest_streams(array):
 
 def _smallest(array):
     """`(coder, bytes)` of a byte array."""
-    ((_, plain),) = _plain(array)
-    found = [(RAW, plain)]
-    if _is_worth_coding(array):
-        found.append((DEFLATE, _deflate(plain, zlib.Z_HUFFMAN_ONLY)))
-        if len(plain) <= _LONGEST_FOR_LZMA:
-            found.append((DEFLATE, _deflate(plain, zlib.Z_DEFAULT_STRATEGY)))
-            packed = lzma.compress(plain, lzma.FORMAT_RAW, filters=_FILTERS)
-            found.append((LZMA, packed))
+    ((_, data),) = _plain(array)
+    if not _is_worth_coding(array):
+        return RAW, data
+    encoders = _ENCODERS
+    if len(data) > _LONG:
+        # One coder takes seconds for what they all would take a minute for.
+        start = (len(data) - _SAMPLE) // 2
+        sample = data[start : start + _SAMPLE]
+        encoders = [min(encoders, key=lambda one: len(one[1](sample)))]
+    found = [(RAW, data), *((coder, encode(data)) for coder, encode in encoders)]
     return min(found, key=lambda stream: len(stream[1]))
 
 
@@ -303,9 +305,21 @@ def _is_worth_coding(array):
     return -np.sum(shares * np.log2(shares)) < 7.9
 
 
-def _deflate(data, strategy):
-    coder = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy)
+def _huffman(data):
+    coder = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_HUFFMAN_ONLY)
     return coder.compress(data) + coder.flush()
+
+
+def _deflate(data):
+    coder = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+    return coder.compress(data) + coder.flush()
+
+
+def _lzma(data):
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=_FILTERS)
+
+
+_ENCODERS = [(DEFLATE, _huffman), (DEFLATE, _deflate), (LZMA, _lzma)]
 
 
 def _expand_exactly(coder, data, length):
