@@ -47,10 +47,15 @@ def assign(model, tensors):
         else:
             for key, variable in _named_variables(name, layer):
                 variable.assign(tensors[key])
+            # Layers such as Normalization compute something of their own on loading.
+            store = {}
+            layer.save_own_variables(store)
+            if store:
+                layer.load_own_variables(store)
 
 
 def named_layers(model, prefix=""):
-    """Path of each layer → layer, those of nested models included."""
+    """Pairs of the path of each layer and it, those of nested models included."""
     for layer in model.layers:
         name = prefix + layer.name
         if isinstance(layer, keras.Model):
