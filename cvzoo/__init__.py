@@ -26,6 +26,7 @@ _PUBLIC = {
     "save_preset": "cvzoo.presets",
     "shrink": "cvzoo.shrinking",
     "sparsify": "cvzoo.sparsity",
+    "threshold_curve": "cvzoo.thresholds",
 }
 __all__ = sorted(_PUBLIC)
 
