@@ -9,11 +9,13 @@ __version__ = "0.1.0"
 # Public name → module that has it.
 _PUBLIC = {
     "ARD": "cvzoo.layers",
+    "Compression": "cvzoo.compressing",
     "CompressionReport": "cvzoo.reporting",
     "FixedMask": "cvzoo.layers",
     "KLWarmUp": "cvzoo.callbacks",
     "MagnitudePruning": "cvzoo.layers",
     "VariationalDropout": "cvzoo.layers",
+    "compress": "cvzoo.compressing",
     "compression_report": "cvzoo.reporting",
     "create_model": "cvzoo.models",
     "export": "cvzoo.exporting",
@@ -23,9 +25,11 @@ _PUBLIC = {
     "list_presets": "cvzoo.catalogue",
     "prune": "cvzoo.sparsity",
     "register_model": "cvzoo.models",
+    "round_weights": "cvzoo.rounding",
     "save_preset": "cvzoo.presets",
     "shrink": "cvzoo.shrinking",
     "sparsify": "cvzoo.sparsity",
+    "threshold_curve": "cvzoo.thresholds",
 }
 __all__ = sorted(_PUBLIC)
 

@@ -1,17 +1,19 @@
-"""Tensors ↔ small files: safetensors, sparse tensors as values and places.
+"""Tensors ↔ small files: safetensors around streams of values and places.
 
-A file holds named float32 tensors, real or complex (two parts of one shape). Each is
-kept in whichever of three forms is smallest:
+A file holds named float32 tensors, real or complex (two parts of one shape). Packing is
+exact, but for the sign of zeros: what makes a file smaller beyond that, such as
+float16, is a change of the model, made by `cvzoo.round_weights`, and found here by
+looking at the values. How each tensor is kept stands in `coding`. A complex value is
+zero when both parts are, and has one place.
 
-- `dense`: all values;
-- `gaps`: the non-zero values, and the distance from each to the one before, in bytes
-  of seven bits, the eighth saying that more follow;
-- `bitmask`: the non-zero values, and one bit for each place.
-
-A complex value is zero when both parts are, and has one place. The form of each tensor
-stands in the file's metadata. Equal tensors give equal bytes.
+All streams are one entry of the safetensors file, whose metadata state, as JSON,
+`format` and, for each tensor by name, `[shape, values, step, places, low bits, coder,
+length, coder, length, …]`: the fields of `coding.Coded`, and the lengths of its
+streams, which follow each other in the order of the names. Equal tensors give equal
+bytes.
 """
 
+import itertools
 import json
 import math
 from typing import NamedTuple
@@ -20,10 +22,16 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-FORMAT = 1
+from cvzoo import coding, first_format
+from cvzoo.coding import PackingError
+
+FORMAT = 2
+READS = (1, 2)
 LARGEST = 2**31
-CODECS = ("dense", "gaps", "bitmask")
-_PLACES = "#places"
+_STREAMS = "streams"
+_WHAT_A_BAD_HEADER_RAISES = (
+    *(AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
 
 
 class Spec(NamedTuple):
@@ -33,35 +41,46 @@ class Spec(NamedTuple):
     parts: int
 
 
-class PackingError(ValueError):
-    """A file that is damaged, or does not hold what was expected."""
+class Layout(NamedTuple):
+    """How a file keeps a tensor: its shape, and the rest of its entry."""
+
+    shape: tuple
+    rest: object
 
 
 def pack(tensors):
-    """Bytes of a safetensors file.
+    """Bytes of a weights file.
 
     Args:
         tensors: Name → float array, or pair of float arrays of one shape.
     """
-    arrays, layout = {}, {}
+    entries, streams = {}, []
     for name in sorted(tensors):
-        value = tensors[name]
-        parts = value if isinstance(value, tuple) else (value,)
-        stacked = np.stack([np.asarray(part, np.float32) for part in parts])
-        if not np.isfinite(stacked).all():
-            raise PackingError(f"Tensor '{name}' has values that are NaN or infinite.")
-        flat = stacked.reshape(len(parts), -1)
-        places = np.flatnonzero((flat != 0).any(axis=0))
-        codec, encoded = _smallest(places, flat.shape[1], len(parts))
-        if codec == "dense":
-            arrays[name] = stacked
-        else:
-            arrays[name] = np.ascontiguousarray(flat[:, places])
-            arrays[name + _PLACES] = encoded
-        layout[name] = {"codec": codec, "shape": list(stacked.shape[1:])}
-    # One key only: safetensors writes several in no fixed order.
-    metadata = {"cvzoo": json.dumps({"format": FORMAT, "tensors": layout})}
-    return safetensors.numpy.save(arrays, metadata)
+        entries[name], coded = _encode(name, tensors[name])
+        streams += coded.streams
+    header = _header(entries, sum(map(len, streams)))
+    return b"".join([header, *streams])
+
+
+def measure(tensors):
+    """Sizes that `pack` comes to, without the file.
+
+    Args:
+        tensors: As for `pack`.
+
+    Returns:
+        Bytes of the file, and name → bytes of each tensor, its part of the header
+        included.
+    """
+    entries, sizes = {}, {}
+    for name in sorted(tensors):
+        entries[name], coded = _encode(name, tensors[name])
+        sizes[name] = coded.size
+    whole = len(_header(entries, sum(sizes.values()))) + sum(sizes.values())
+    for name, entry in entries.items():
+        # Inside the JSON of the header the entry is a quoted string.
+        sizes[name] += len(json.dumps(_compact({name: entry}))) - len('"{}",')
+    return whole, sizes
 
 
 def unpack(data, expected):
@@ -77,17 +96,24 @@ def unpack(data, expected):
     Raises:
         PackingError: The names, shapes or values are not as expected.
     """
+    layout = check_layout(data, expected)
     try:
         arrays = safetensors.numpy.load(data)
     except SafetensorError as error:
         raise PackingError(f"Not a packed weights file: {error}") from error
-    layout = check_layout(data, expected)
-    stored = set(layout) | {
-        name + _PLACES for name, (codec, _) in layout.items() if codec != "dense"
-    }
-    check_names(stored, arrays, "weights file")
+    if _read_header(data)[0] == 1:
+        codecs = {name: rest for name, (_, rest) in layout.items()}
+        check_names(first_format.entry_names(codecs), arrays, "weights file")
+        return {
+            name: _decoded(
+                name, spec, first_format.decode, name, spec, codecs[name], arrays
+            )
+            for name, spec in expected.items()
+        }
+    check_names([_STREAMS], arrays, "weights file")
+    coded = _split(layout, arrays[_STREAMS])
     return {
-        name: _decode(name, spec, layout[name][0], arrays)
+        name: _decoded(name, spec, _decode, coded[name], spec)
         for name, spec in expected.items()
     }
 
@@ -96,35 +122,29 @@ def check_layout(data, expected):
     """Raises unless the header of a file states the expected names and shapes.
 
     Returns:
-        Name → `(codec, shape)`.
+        Name → `Layout`.
     """
-    try:
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]["cvzoo"]
-        metadata = json.loads(metadata)
-        form = metadata["format"]
-        layout = {
-            name: (entry["codec"], tuple(entry["shape"]))
-            for name, entry in metadata["tensors"].items()
-        }
-    except (
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise PackingError(f"Not a packed weights file: {error!r}") from error
-    if form != FORMAT:
+    form, entries = _read_header(data)
+    if form not in READS:
         raise PackingError(
-            f"The weights file has format {form!r}; this version reads {FORMAT}."
+            f"The weights file has format {form!r}; this version reads "
+            f"{' and '.join(map(str, READS))}."
         )
+    try:
+        layout = {
+            name: Layout(tuple(entry["shape"]), entry["codec"])
+            if form == 1
+            else Layout(tuple(entry[0]), entry[1:])
+            for name, entry in entries.items()
+        }
+    except _WHAT_A_BAD_HEADER_RAISES as error:
+        raise PackingError(f"Not a packed weights file: {error!r}") from error
     check_names(expected, layout, "weights file")
     for name, spec in expected.items():
-        if layout[name][1] != tuple(spec.shape):
+        if layout[name].shape != tuple(spec.shape):
             raise PackingError(
                 f"Tensor '{name}' of the weights file: expected shape "
-                f"{tuple(spec.shape)}, found {layout[name][1]}"
+                f"{tuple(spec.shape)}, found {layout[name].shape}"
             )
     if sum(spec.parts * math.prod(spec.shape) for spec in expected.values()) > LARGEST:
         raise PackingError(f"The weights are more than {LARGEST} numbers.")
@@ -144,94 +164,96 @@ def check_names(expected, found, where):
         )
 
 
-def _smallest(places, size, parts):
-    gaps = _encode_gaps(places)
-    bitmask = np.zeros(size, np.uint8)
-    bitmask[places] = 1
-    bitmask = np.packbits(bitmask)
-    # A second entry in the header costs about as much as 80 bytes.
-    sparse = 4 * parts * len(places) + 80
-    sizes = {
-        "dense": 4 * parts * size,
-        "gaps": sparse + len(gaps),
-        "bitmask": sparse + len(bitmask),
-    }
-    codec = min(sizes, key=sizes.get)
-    return codec, {"dense": None, "gaps": gaps, "bitmask": bitmask}[codec]
+def _encode(name, value):
+    """Entry of the header, and `coding.Coded`, of a tensor."""
+    parts = value if isinstance(value, tuple) else (value,)
+    parts = [np.asarray(part, np.float32) for part in parts]
+    if not all(np.isfinite(part).all() for part in parts):
+        raise PackingError(f"Tensor '{name}' has values that are NaN or infinite.")
+    # Of one part no copy is made: large dense models would need it.
+    stacked = np.stack(parts) if len(parts) > 1 else parts[0][None]
+    coded = coding.encode(stacked.reshape(len(parts), -1))
+    lengths = [len(stream) for stream in coded.streams]
+    streams = [n for pair in zip(coded.coders, lengths, strict=True) for n in pair]
+    return [list(stacked.shape[1:]), *coded[:4], *streams], coded
 
 
-def _encode_gaps(places):
-    gaps = np.diff(places, prepend=-1) - 1
-    groups, rest = [gaps & 127], gaps >> 7
-    while rest.any():
-        groups.append(rest & 127)
-        rest >>= 7
-    table = np.stack(groups, axis=1) if len(gaps) else np.zeros((0, 1), int)
-    more_after = np.cumsum(table[:, ::-1], axis=1)[:, ::-1] > 0
-    used = more_after.copy()
-    used[:, 0] = True
-    continued = np.zeros_like(used)
-    continued[:, :-1] = used[:, 1:]
-    return (table + 128 * continued)[used].astype(np.uint8)
+def _compact(data):
+    return json.dumps(data, separators=(",", ":"))
 
 
-def _decode_gaps(data):
-    if not data.size:
-        return np.zeros(0, np.int64)
-    ends = data < 128
-    if not ends[-1]:
-        raise PackingError("the places end in the middle of a number")
-    starts = np.flatnonzero(np.concatenate([[True], ends[:-1]]))
-    lengths = np.diff(np.append(starts, data.size))
-    if np.any(lengths > 8):
-        raise PackingError("a place does not fit 56 bits")
-    within = np.arange(data.size) - np.repeat(starts, lengths)
-    digits = (data & 127).astype(np.int64) << (7 * within)
-    gaps = np.add.reduceat(digits, starts)
-    # float64 sees an overflow of the running sum that int64 would wrap around.
-    if np.sum(gaps, dtype=np.float64) > 2**62:
-        raise PackingError("the places are out of range")
-    return np.cumsum(gaps + 1) - 1
+def _header(entries, size):
+    """What comes before the streams in a safetensors file."""
+    streams = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    metadata = {"cvzoo": _compact({"format": FORMAT, "tensors": entries})}
+    header = _compact({"__metadata__": metadata, _STREAMS: streams}).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header
 
 
-def _decode(name, spec, codec, arrays):
+def _read_header(data):
+    """Format of a file, and its entry for each tensor, not checked further."""
     try:
-        return _decode_checked(name, spec, codec, arrays)
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]["cvzoo"]
+        metadata = json.loads(metadata)
+        return metadata["format"], dict(metadata["tensors"])
+    except _WHAT_A_BAD_HEADER_RAISES as error:
+        raise PackingError(f"Not a packed weights file: {error!r}") from error
+
+
+def _split(layout, streams):
+    """Name → `coding.Coded`, from the streams of all tensors."""
+    if streams.dtype != np.uint8 or streams.ndim != 1:
+        raise PackingError(f"Expected streams of bytes, found {streams.dtype}.")
+    data, offset, found = memoryview(streams), 0, {}
+    for name in sorted(layout):
+        values, places, numbers = _checked_entry(name, layout[name].rest)
+        step, low, *rest = numbers
+        coders, ends = rest[::2], offset + np.cumsum([0, *rest[1::2]])
+        found[name] = coding.Coded(
+            values,
+            step,
+            places,
+            low,
+            tuple(coders),
+            tuple(data[start:end] for start, end in itertools.pairwise(ends)),
+        )
+        offset = int(ends[-1])
+    if offset != len(data):
+        raise PackingError(
+            f"The streams have {len(data)} bytes; the weights file states {offset}."
+        )
+    return found
+
+
+def _checked_entry(name, rest):
+    try:
+        values, step, places, low, *streams = rest
+    except ValueError:
+        values, step, places, low, streams = None, 0, None, 0, [0]
+    numbers = [step, low, *streams]
+    if (
+        not (isinstance(values, str) and isinstance(places, str))
+        or any(type(number) is not int or abs(number) > 2**48 for number in numbers)
+        or any(length < 0 for length in streams)
+        or len(streams) % 2
+        or len(streams) > 20
+    ):
+        raise PackingError(
+            f"Tensor '{name}' of the weights file has a damaged entry: {rest!r:.200}"
+        )
+    return values, places, numbers
+
+
+def _decode(coded, spec):
+    values = coding.decode(coded, spec.parts, math.prod(spec.shape))
+    return values.reshape(spec.parts, *spec.shape)
+
+
+def _decoded(name, spec, decode, *arguments):
+    try:
+        values = decode(*arguments)
     except PackingError as error:
         raise PackingError(f"Tensor '{name}' of the weights file: {error}") from None
-
-
-def _decode_checked(name, spec, codec, arrays):
-    if codec not in CODECS:
-        raise PackingError(f"expected a codec of {CODECS}, found {codec!r}")
-    values = arrays[name]
-    if values.dtype != np.float32 or not np.isfinite(values).all():
-        raise PackingError(f"expected finite float32 values, found {values.dtype}")
-    if codec == "dense":
-        dense = _with_shape(values, (spec.parts, *spec.shape))
-    else:
-        size = int(np.prod(spec.shape, dtype=np.int64))
-        places = _decode_places(codec, arrays[name + _PLACES], size)
-        dense = np.zeros((spec.parts, size), np.float32)
-        dense[:, places] = _with_shape(values, (spec.parts, len(places)))
-    dense = dense.reshape(spec.parts, *spec.shape)
-    return tuple(dense) if spec.parts == 2 else dense[0]
-
-
-def _decode_places(codec, data, size):
-    if data.dtype != np.uint8 or data.ndim != 1:
-        raise PackingError(f"expected places as bytes, found {data.dtype}")
-    if codec == "bitmask":
-        bits = np.unpackbits(_with_shape(data, ((size + 7) // 8,)))
-        places = np.flatnonzero(bits)
-    else:
-        places = _decode_gaps(data)
-    if len(places) and places[-1] >= size:
-        raise PackingError(f"a place is {places[-1]}, beyond the {size} there are")
-    return places
-
-
-def _with_shape(array, shape):
-    if array.shape != tuple(shape):
-        raise PackingError(f"expected values of shape {shape}, found {array.shape}")
-    return array
+    return tuple(values) if spec.parts == 2 else values[0]

@@ -1,5 +1,6 @@
 """`from_preset` and `save_preset`: models ↔ preset folders."""
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -9,7 +10,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from cvzoo import architecture, catalogue, packing, reporting, sparsity, weights
+from cvzoo import (
+    architecture,
+    catalogue,
+    packing,
+    reporting,
+    rounding,
+    sparsity,
+    weights,
+)
 from cvzoo.catalogue import PresetError
 
 LOSSES = {
@@ -91,6 +100,8 @@ def save_preset(
     classes=(),
     examples=None,
     overwrite=False,
+    values="float32",
+    posterior=None,
 ):
     """Keeps a model as a preset folder, written aside and then renamed.
 
@@ -109,6 +120,10 @@ def save_preset(
         examples: A few example inputs, one real array; their outputs are stored too.
         overwrite: Whether a preset that exists is replaced. A folder with anything
             else in it never is.
+        values: How weights are rounded before they are stored; see
+            `cvzoo.round_weights`. How far that moves the outputs on `examples` is kept
+            among the manifest's counts.
+        posterior: Sparsified model, for `values="posterior"`.
 
     Returns:
         The folder, as a `Path`.
@@ -119,7 +134,13 @@ def save_preset(
     _check_replaceable(folder)
     if compile is not None:
         _check_compile(compile)
-    model = sparsity.without_sparsifiers(model)
+    inputs = _example_inputs(model, examples)
+    exact = model
+    model = sparsity.without_sparsifiers(
+        rounding.round_weights(model, values, posterior)
+        if values != "float32" or posterior is not None
+        else model
+    )
     tensors = weights.named_tensors(model)
     report = reporting.compression_report(model, baseline)
     manifest = {
@@ -137,10 +158,11 @@ def save_preset(
             "nonzero": report.nonzero,
             "baseline_parameters": report.baseline_parameters,
             "compression": report.compression,
+            **_rounding(model, exact, inputs, values),
         },
         "data": dict(data or {}),
         "classes": list(classes),
-        "examples": _run_examples(model, examples),
+        "examples": _run_examples(model, inputs),
     }
     recipe = {"recipe": config or {}, "compile": compile}
     files = {
@@ -243,15 +265,31 @@ def _mask_of_zeros(layer):
     return None if mask.all() else mask.astype(np.float32)
 
 
-def _run_examples(model, examples):
+def _example_inputs(model, examples):
     if examples is None:
-        return {}
+        return None
     if len(model.inputs) > 1 or np.iscomplexobj(examples):
         raise PresetError(
             "Examples are kept of models with one real input. Pass `examples=None`."
         )
-    outputs = model.predict(np.asarray(examples, np.float32), verbose=0)
-    return {"inputs": _flat(examples), "outputs": _flat(outputs)}
+    return np.asarray(examples, np.float32)
+
+
+def _run_examples(model, inputs):
+    if inputs is None:
+        return {}
+    outputs = model.predict(inputs, verbose=0)
+    return {"inputs": _flat(inputs), "outputs": _flat(outputs)}
+
+
+def _rounding(model, exact, inputs, values):
+    """What the manifest says of rounded weights."""
+    if values == "float32":
+        return {}
+    if inputs is None:
+        return {"values": values}
+    change = reporting.compression_report(model, reference=exact, inputs=inputs).change
+    return {"values": values, "change_of_outputs": dataclasses.asdict(change)}
 
 
 def _flat(values):

@@ -14,7 +14,7 @@ def named_tensors(model):
     layer's variables.
     """
     tensors = {}
-    for name, layer in _named_layers(model):
+    for name, layer in named_layers(model):
         if sparsity.is_linear(layer):
             kernel, bias = sparsity.linear_values(layer)
             tensors[f"{name}/kernel"] = _joined(kernel)
@@ -37,7 +37,7 @@ def specs(model):
 def assign(model, tensors):
     """Sets the weights of a model from `named_tensors` of one of equal architecture."""
     packing.check_names(named_tensors(model), tensors, "weights")
-    for name, layer in _named_layers(model):
+    for name, layer in named_layers(model):
         if sparsity.is_linear(layer):
             kernel = _parts(tensors[f"{name}/kernel"])
             _assign(sparsity.kernel_variables(layer), kernel)
@@ -50,12 +50,12 @@ def assign(model, tensors):
             sparsity.finish_loading(layer)
 
 
-def _named_layers(model, prefix=""):
-    """Path of each layer → layer, those of nested models included."""
+def named_layers(model, prefix=""):
+    """Pairs of the path of each layer and it, those of nested models included."""
     for layer in model.layers:
         name = prefix + layer.name
         if isinstance(layer, keras.Model):
-            yield from _named_layers(layer, f"{name}/")
+            yield from named_layers(layer, f"{name}/")
         else:
             yield name, layer
 

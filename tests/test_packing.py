@@ -1,6 +1,10 @@
 """Packing: round trips, sizes near the bound, and damaged files."""
 
 import json
+import lzma
+import time
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -8,8 +12,9 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvzoo import packing
+from cvzoo import coding, packing
 from cvzoo.packing import PackingError, Spec, pack, unpack
+from tests.benchmarks import packing as sizes
 
 
 def sparse(size, density, parts=1, seed=0):
@@ -34,22 +39,100 @@ def test_tensors_come_back_bit_for_bit(shape, density, parts, seed):
     assert isinstance(found, tuple) == (parts == 2)
 
 
-@given(gaps=st.lists(st.integers(0, 2**40), max_size=30))
-def test_gaps_of_any_size_come_back(gaps):
+@given(
+    gaps=st.lists(st.one_of(st.integers(0, 9), st.integers(0, 20_000)), max_size=30),
+    rest=st.integers(0, 300),
+    kind=st.sampled_from(["whole", "half", "float", "pair"]),
+)
+def test_places_of_any_kind_come_back(gaps, rest, kind):
     places = np.cumsum(np.array(gaps, np.int64) + 1) - 1
-    found = packing._decode_gaps(packing._encode_gaps(places))
-    np.testing.assert_array_equal(found, places)
+    dense = np.zeros(len(gaps) + sum(gaps) + rest, np.float32)
+    dense[places] = {"whole": 3, "half": 1 / 3, "float": 1 / 3, "pair": 5}[kind]
+    if kind == "half":
+        dense = np.float32(np.float16(dense))
+    value = (dense, dense[::-1].copy()) if kind == "pair" else dense
+    (found,) = unpack(pack({"w": value}), {"w": spec_of(value)}).values()
+    np.testing.assert_array_equal(found, value)
+
+
+@given(
+    values=st.lists(
+        st.one_of(
+            st.floats(width=16, allow_nan=False, allow_infinity=False),
+            st.floats(width=32, allow_nan=False, allow_infinity=False),
+            st.integers(-40_000, 40_000).map(float),
+        ),
+        max_size=40,
+    ),
+    exponent=st.integers(-120, 80),
+)
+def test_values_of_any_kind_come_back(values, exponent):
+    value = np.float32(values)
+    scaled = np.ldexp(np.rint(np.clip(value, -3e4, 3e4)), exponent)
+    tensors = {"a": value, "b": scaled}
+    found = unpack(pack(tensors), {name: spec_of(v) for name, v in tensors.items()})
+    for name in tensors:
+        np.testing.assert_array_equal(found[name], tensors[name])
+
+
+def test_numbers_at_the_edge_of_float32_come_back():
+    smallest, largest = np.float32(2**-149), np.finfo(np.float32).max
+    for value in ([smallest], [largest], [smallest, -largest], [0, -65504, 2**-24]):
+        value = np.float32(value)
+        (found,) = unpack(pack({"w": value}), {"w": spec_of(value)}).values()
+        np.testing.assert_array_equal(found, value)
+
+
+def spec_of(value):
+    if isinstance(value, tuple):
+        return Spec(value[0].shape, 2)
+    return Spec(value.shape, 1)
+
+
+SHARES_OF_ZEROS = [80, 90, 95, 98, 98.5, 99, 99.5, 99.9]
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("density", [1.0, 0.5, 0.2, 0.05, 0.02, 0.005])
-def test_files_are_near_their_bound(parts, density):
-    # 4 bytes a real value, and log2(e·N / nnz) bits for the place of each weight.
-    size = 200_000
-    value = sparse(size, density, parts)
-    count = np.count_nonzero(value[0] if parts == 2 else value)
-    bound = 4 * parts * count + count * np.log2(np.e * size / count) / 8
-    assert len(pack({"w": value})) <= 1.3 * bound + 1024
+@pytest.mark.parametrize("values", sorted(sizes.ROUND))
+@pytest.mark.parametrize("percent", SHARES_OF_ZEROS)
+def test_files_are_near_their_bound(percent, values, parts):
+    value = sizes.random_kernel(percent, values, parts)
+    assert len(pack({"w": value})) <= 1.15 * sizes.bound(value, values) + 1024
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(
+    ("values", "times"), [("float32", 45), ("float16", 75), ("posterior", 150)]
+)
+def test_files_of_few_weights_are_many_times_smaller_than_dense_ones(
+    values, times, parts
+):
+    value = sizes.random_kernel(98.5, values, parts)
+    assert sizes.dense_bytes(value) / len(pack({"w": value})) >= times
+
+
+def test_many_small_tensors_need_little_more_than_their_values():
+    tensors = {f"layer_{i}/gamma": sparse(64, 1, seed=i) for i in range(50)}
+    assert len(pack(tensors)) <= 50 * (4 * 64 + 80) + 200
+
+
+def test_measured_sizes_are_those_of_the_file():
+    tensors = {name: sparse((60, 50), 0.1, 2, seed) for seed, name in enumerate("abc")}
+    whole, by_name = packing.measure(tensors)
+    assert whole == len(pack(tensors))
+    assert 0 < whole - sum(by_name.values()) < 250
+
+
+def test_a_large_dense_tensor_is_packed_fast_and_in_little_memory():
+    value = np.random.default_rng(0).normal(size=4_000_000).astype(np.float32)
+    tracemalloc.start()
+    start = time.process_time()
+    data = pack({"w": value})
+    assert time.process_time() - start < 2
+    assert tracemalloc.get_traced_memory()[1] < 2 * value.nbytes
+    tracemalloc.stop()
+    (found,) = unpack(data, {"w": spec_of(value)}).values()
+    np.testing.assert_array_equal(found, value)
 
 
 def test_equal_tensors_give_equal_bytes():
@@ -73,7 +156,7 @@ def test_names_that_do_not_match_are_listed_on_both_sides():
 def test_a_shape_that_does_not_match_is_refused():
     with pytest.raises(PackingError, match=r"'a'.*expected shape \(4,\), found \(3,\)"):
         unpack(pack({"a": np.ones(3)}), {"a": Spec((4,), 1)})
-    with pytest.raises(PackingError, match=r"'a'.*expected values of shape \(2, 3\)"):
+    with pytest.raises(PackingError, match=r"'a'.*a stream has 3 bytes, 6 expected"):
         unpack(pack({"a": np.ones(3)}), {"a": Spec((3,), 2)})
 
 
@@ -96,6 +179,7 @@ def test_a_changed_byte_never_gives_another_kind_of_error(position):
 
 
 def forged(arrays, codec, shape=(10,)):
+    """A file of format 1."""
     layout = {"w": {"codec": codec, "shape": list(shape)}}
     metadata = {"cvzoo": json.dumps({"format": 1, "tensors": layout})}
     return safetensors.numpy.save(arrays, metadata)
@@ -121,13 +205,124 @@ ONE = np.ones((1, 1), np.float32)
         ({"w": ONE, "x": ONE}, "dense", "Unknown"),
     ],
 )
-def test_forged_files_are_refused(arrays, codec, message):
+def test_forged_files_of_format_1_are_refused(arrays, codec, message):
     with pytest.raises(PackingError, match=message):
         unpack(forged(arrays, codec), {"w": Spec((10,), 1)})
 
 
+@pytest.mark.parametrize(
+    ("arrays", "codec"),
+    [
+        ({"w": np.float32([[0, 0, 2, 0, 3]])}, "dense"),
+        ({"w": np.float32([[2, 3]]), "w#places": np.uint8([2, 1])}, "gaps"),
+        ({"w": np.float32([[2, 3]]), "w#places": np.uint8([0b00101000])}, "bitmask"),
+    ],
+)
+def test_files_of_format_1_are_read(arrays, codec):
+    found = unpack(forged(arrays, codec, (5,)), {"w": Spec((5,), 1)})
+    np.testing.assert_array_equal(found["w"], [0, 0, 2, 0, 3])
+
+
+def forged_2(settings, *streams, lengths=None):
+    """A file of format 2 with one tensor of ten values; streams are coder and bytes."""
+    data = b"".join(stream for _, stream in streams)
+    lengths = lengths or [len(stream) for _, stream in streams]
+    numbers = [
+        n
+        for (coder, _), size in zip(streams, lengths, strict=True)
+        for n in (coder, size)
+    ]
+    entries = {"w": [[10], *settings, *numbers]}
+    metadata = {"cvzoo": json.dumps({"format": 2, "tensors": entries})}
+    arrays = {"streams": np.frombuffer(data, np.uint8)}
+    return safetensors.numpy.save(arrays, metadata)
+
+
+def deflated(data):
+    coder = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return coder.compress(data) + coder.flush()
+
+
+def as_lzma(data):
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=coding._FILTERS)
+
+
+TEN = bytes(range(10))
+BOMB = bytes(10**6)
+ALL = ["integers", 0, "all", 0]
+GAPS = ["integers", 0, "gaps", 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "streams", "message"),
+    [
+        (ALL, [(0, TEN[:9])], "has 9 bytes, 10 expected"),
+        (ALL, [(0, TEN + b"1")], "more than the 10 bytes"),
+        (ALL, [(1, deflated(BOMB))], "more than the 10 bytes"),
+        (ALL, [(2, as_lzma(BOMB))], "more than the 10 bytes"),
+        (ALL, [(1, deflated(TEN)[:-1])], "cut off"),
+        (ALL, [(2, as_lzma(TEN)[:-1])], "cut off"),
+        (ALL, [(1, deflated(TEN) + b"1")], "behind its end"),
+        (ALL, [(2, as_lzma(TEN) + b"1")], "behind its end"),
+        (ALL, [(1, b"\xff" * 9)], "damaged"),
+        (ALL, [(2, b"\xff" * 9)], "damaged"),
+        (ALL, [(3, TEN)], "expected a coder"),
+        (ALL, [(0, TEN), (0, TEN)], "2 streams of integers values"),
+        (ALL, [], "0 streams"),
+        (["zip", 0, "all", 0], [(0, TEN)], "expected values of a kind"),
+        (["integers", 0, "some", 0], [(0, TEN)], "places of one of"),
+        (["integers", 200, "all", 0], [(0, TEN)], "out of range"),
+        (["integers", 127, "all", 0], [(0, TEN)], "finite"),
+        (["integers", 0, "gaps", 25], [(0, TEN)], "out of range"),
+        (["integers", 0.5, "all", 0], [(0, TEN)], "damaged entry"),
+        (["integers", True, "all", 0], [(0, TEN)], "damaged entry"),
+        ([["integers"], 0, "all", 0], [(0, TEN)], "damaged entry"),
+        (["integers"], [], "damaged entry"),
+        (["float32", 0, "all", 0], [(0, b"\xff" * 40)], "finite"),
+        (["float32", 0, "all", 0], [(0, TEN)] * 3, "3 streams of float32"),
+        (GAPS, [(0, b"\x0a"), (0, b"1")], "beyond the 10"),
+        (GAPS, [(0, b"\xff"), (0, b"")], "middle of a number"),
+        (GAPS, [(0, b"\x04" * 2), (0, b"1")], "has 1 bytes, 2 expected"),
+        (GAPS, [(0, b"\x04" * 3), (0, b"111")], "beyond the 10"),
+        (GAPS, [(1, deflated(BOMB)), (0, b"")], "more than the 10 bytes"),
+        (GAPS, [], "are missing"),
+        (["integers", 0, "gaps", 24], [(0, b"\x01"), (0, b"1")], "beyond the 10"),
+        (["integers", 0, "gaps", 2], [(0, b"\x00"), (0, b"1")], "has 1 bytes, 2"),
+        (["integers", 0, "gaps", 2], [(0, b"\x00")], "are missing"),
+        (["integers", 0, "bitmask", 0], [(0, b"\x00\x01"), (0, b"1")], "beyond"),
+        (["integers", 0, "bitmask", 0], [(0, b"\x00"), (0, b"")], "1 bytes, 2"),
+    ],
+)
+def test_forged_files_are_refused(settings, streams, message):
+    with pytest.raises(PackingError, match=message):
+        unpack(forged_2(settings, *streams), {"w": Spec((10,), 1)})
+
+
+@pytest.mark.parametrize("length", [9, 11, -10, 2**60, 10.0, None, "10"])
+def test_stated_lengths_must_fit_the_streams(length):
+    data = forged_2(ALL, (0, TEN), lengths=[length])
+    with pytest.raises(PackingError, match="states|damaged entry"):
+        unpack(data, {"w": Spec((10,), 1)})
+
+
+@given(
+    data=st.binary(max_size=60),
+    coder=st.sampled_from([1, 2]),
+    places=st.sampled_from(["all", "bitmask", "gaps"]),
+    cut=st.integers(0, 60),
+)
+def test_any_other_streams_are_refused_or_give_ten_values(data, coder, places, cut):
+    settings = ["integers", 0, places, 0]
+    streams = [(coder, data[:cut]), (coder, data[cut:])]
+    try:
+        found = unpack(forged_2(settings, *streams), {"w": Spec((10,), 1)})["w"]
+    except PackingError:
+        return
+    assert found.shape == (10,) and np.isfinite(found).all()
+
+
 def test_another_format_is_refused():
-    metadata = {"cvzoo": json.dumps({"format": 2, "tensors": {}})}
+    metadata = {"cvzoo": json.dumps({"format": 3, "tensors": {}})}
     data = safetensors.numpy.save({"w": ONE}, metadata)
-    with pytest.raises(PackingError, match="format 2; this version reads 1"):
+    with pytest.raises(PackingError, match="format 3; this version reads 1 and 2"):
         unpack(data, {"w": Spec((1,), 1)})

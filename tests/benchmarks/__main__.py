@@ -1,12 +1,13 @@
-"""Speed, as ratios within one run: `make bench`, or `make bench ONLY=convolution`.
+"""Speed and sizes: `make bench`, or `make bench ONLY=convolution`.
 
-Each line gives medians in milliseconds and the median of the ratios to the first line.
+Each line of a table of speeds gives medians in milliseconds and the median of the
+ratios to the first line, within one run.
 """
 
 import importlib
 import sys
 
-ALL = ("convolution", "normalization", "sparsify")
+ALL = ("convolution", "normalization", "packing", "sparsify")
 
 
 def main(names):

@@ -1,0 +1,469 @@
+"""`compress`: the stages of paper 2 on a user's own compiled model, in one call."""
+
+import contextlib
+import dataclasses
+import math
+import warnings
+from typing import NamedTuple
+
+import keras
+from rich import progress as bars
+
+from cvzoo import methods, reporting, rounding, shrinking, sparsity, weights
+from cvzoo.sparsity import THRESHOLD
+
+# Trials with another pressure before the best of them is taken.
+TRIALS = 6
+# A target compression is met when it is exceeded by no more than this factor.
+CLOSE = 1.3
+# The learning rate falls once in each stage, as in the recipes of digits and radio.
+DROP_AT, DROP_FACTOR = 0.6, 0.1
+LARGER_IS_BETTER = (
+    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine"),
+    "dice",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One run of the stages.
+
+    Attributes:
+        pressure: Value of the method's dial, see `cvzoo.methods`.
+        compression: Numbers of the model given, over those that are left.
+        metric: The watched metric on the validation data.
+    """
+
+    pressure: float
+    compression: float
+    metric: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression:
+    """What `compress` did. `print` shows it as a table.
+
+    Attributes:
+        method: Name of the method.
+        metric: Name of the metric that was watched on the validation data.
+        before: Its value for the model given (after its pre-training, if asked for).
+        after: Its value for the compact model.
+        is_met: Whether the target was reached.
+        trials: `Trial`s in the order in which they ran.
+        sizes: `CompressionReport` of the compact model against the one given.
+    """
+
+    method: str
+    metric: str
+    before: float
+    after: float
+    is_met: bool
+    trials: tuple
+    sizes: reporting.CompressionReport
+
+    @property
+    def compression(self):
+        """Numbers of the model given, over those that are left."""
+        return self.sizes.compression
+
+    def __str__(self):
+        lines = [
+            str(self.sizes),
+            "",
+            f"method {self.method}, target met: {self.is_met}",
+        ]
+        lines.append(f"validation {self.metric}: {self.before:.4f} → {self.after:.4f}")
+        lines.append("  pressure  compression  metric")
+        lines += [
+            f"{trial.pressure:10.4g}  ×{trial.compression:10.1f}  {trial.metric:.4f}"
+            for trial in self.trials
+        ]
+        return "\n".join(lines)
+
+
+def compress(
+    model,
+    train,
+    validation_data,
+    method=methods.DEFAULT,
+    max_metric_loss=None,
+    target_compression=None,
+    epochs=(0, 75, 40),
+    n_train=None,
+    metric=None,
+    mode="auto",
+    batch_size=None,
+    threshold=THRESHOLD,
+    values="float32",
+    trials=TRIALS,
+    verbose=1,
+):
+    """A compact copy of a trained, compiled model, and what was done.
+
+    Pre-trains (0 epochs by default: the model is trained already), sparsifies, prunes,
+    fine-tunes and shrinks, with the model's own loss, metrics and optimizer (a fresh
+    one for each stage, whose learning rate falls to a tenth after 60 % of the stage
+    where it is a number). How hard it presses is found on the validation data. The
+    model given is left alone.
+
+    Args:
+        model: A compiled Functional or Sequential model.
+        train: Training data: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or
+            a `tf.data.Dataset` or `PyDataset` of batches.
+        validation_data: Likewise; chooses how hard to press. Not the test data.
+        method: `"unit_ard_magnitude"` (unit-wise ARD with gradual magnitude pruning),
+            `"variational_dropout"`, `"ard"` or `"magnitude"`.
+        max_metric_loss: How much worse the metric may become on the validation data,
+            in its own units: 0.01 is one point of accuracy. The smallest model found
+            within it is taken. Give this or `target_compression`.
+        target_compression: How many times fewer numbers the model should have.
+        epochs: Epochs of pre-training, sparsification and fine-tuning.
+        n_train: Number of training examples; needed where it cannot be counted.
+        metric: Name of the metric to watch. Defaults to the first compiled one, or the
+            loss.
+        mode: `"max"` or `"min"`: whether more of the metric is better. `"auto"` goes
+            by its name.
+        batch_size: For arrays, as in `fit`.
+        threshold: Weights stay if log α is at most this, see `cvzoo.prune`.
+        values: What the compact model's numbers are rounded to, see
+            `cvzoo.round_weights`.
+        trials: Largest number of times that the stages are run.
+        verbose: 0 for no progress bars.
+
+    Returns:
+        `(compact, report)`: a compiled `keras.Model` of plain layers and a
+        `Compression`. A target that was missed is reported, with the nearest model.
+    """
+    _check_arguments(method, max_metric_loss, target_compression, epochs, trials)
+    if not getattr(model, "compiled", False):
+        raise ValueError(
+            f"Model '{model.name}' is not compiled. `compress` trains it with its own "
+            "loss, metrics and optimizer: call `model.compile(...)` first."
+        )
+    data = Data(train, validation_data, batch_size, n_train)
+    stages = _Stages(model, data, methods.METHODS[method], epochs, threshold, values)
+    with _progress(verbose) as progress:
+        start = stages.pretrain(progress)
+        scores = data.evaluate(start)
+        watched = _Watched(_choose_metric(scores, metric), mode)
+        search = _Search(
+            lambda pressure: stages.run(start, pressure, watched.name, progress),
+            watched,
+            scores[watched.name],
+            trials,
+        )
+        if target_compression is not None:
+            best, is_met = search.for_compression(
+                target_compression, methods.METHODS[method]
+            )
+        else:
+            best, is_met = search.for_metric(
+                max_metric_loss, methods.METHODS[method].start
+            )
+    report = Compression(
+        method=method,
+        metric=watched.name,
+        before=scores[watched.name],
+        after=best.trial.metric,
+        is_met=is_met,
+        trials=tuple(result.trial for result in search.results),
+        sizes=reporting.compression_report(best.model, model),
+    )
+    if not is_met:
+        warnings.warn(
+            f"cvzoo.compress missed its target. ×{report.compression:.1f} with "
+            f"{report.metric} {report.before:.4f} → {report.after:.4f} is the nearest "
+            f"of {len(report.trials)} trials.",
+            stacklevel=2,
+        )
+    return best.model, report
+
+
+def _check_arguments(method, max_metric_loss, target_compression, epochs, trials):
+    if method not in methods.METHODS:
+        raise ValueError(
+            f"`method` must be one of {', '.join(methods.METHODS)}. "
+            f"Received: {method!r}"
+        )
+    if (max_metric_loss is None) == (target_compression is None):
+        raise ValueError(
+            "Give one target, `max_metric_loss` or `target_compression`. Received: "
+            f"max_metric_loss={max_metric_loss}, "
+            f"target_compression={target_compression}"
+        )
+    if target_compression is not None and not target_compression > 1:
+        raise ValueError(
+            f"`target_compression` must be above 1. Received: {target_compression}"
+        )
+    if max_metric_loss is not None and not max_metric_loss >= 0:
+        raise ValueError(
+            f"`max_metric_loss` must not be negative. Received: {max_metric_loss}"
+        )
+    if len(epochs) != 3 or min(epochs) < 0 or epochs[1] < 1:
+        raise ValueError(
+            "`epochs` must be those of pre-training, sparsification (at least 1) and "
+            f"fine-tuning. Received: {epochs}"
+        )
+    if trials < 1:
+        raise ValueError(f"`trials` must be at least 1. Received: {trials}")
+
+
+class Data:
+    """Training and validation data as `fit` and `evaluate` take them.
+
+    Attributes:
+        n_train: Number of training examples; of a dataset of batches, rounded up to
+            whole batches.
+        steps_per_epoch: Number of batches.
+    """
+
+    def __init__(self, train, validation, batch_size=None, n_train=None):
+        if n_train is not None and n_train < 1:
+            raise ValueError(f"`n_train` must be positive. Received: {n_train}")
+        self._train = _as_arguments(train, batch_size)
+        self._validation = _as_arguments(validation, batch_size)
+        if isinstance(train, tuple):
+            batch_size = batch_size or 32  # the default of `fit`
+            self.n_train = n_train or len(keras.tree.flatten(train[0])[0])
+            self.steps_per_epoch = math.ceil(self.n_train / batch_size)
+        else:
+            self._count_batches(train, n_train)
+
+    def _count_batches(self, train, n_train):
+        batches = int(train.cardinality() if hasattr(train, "cardinality") else -2)
+        if batches < 0 and hasattr(train, "__getitem__"):
+            batches = len(train)  # a PyDataset
+        if batches == -1:
+            raise ValueError(
+                "The training data are without end. Give an epoch of them, for "
+                "example `train.take(steps)`."
+            )
+        if batches < 0 and n_train is None:
+            raise ValueError(
+                "The number of training examples cannot be counted: the dataset does "
+                "not know how many batches it has. Give it as `n_train`."
+            )
+        first = keras.tree.flatten(next(iter(train)))[0]
+        size = int(first.shape[0])
+        self.n_train = n_train or batches * size
+        self.steps_per_epoch = batches if batches > 0 else math.ceil(n_train / size)
+
+    def fit(self, model, epochs, callbacks):
+        """Trains a model without a word."""
+        model.fit(**self._train, epochs=epochs, callbacks=callbacks, verbose=0)
+
+    def evaluate(self, model):
+        """Name of each metric → its value on the validation data."""
+        scores = model.evaluate(**self._validation, return_dict=True, verbose=0)
+        return {name: float(value) for name, value in scores.items()}
+
+
+def _as_arguments(data, batch_size):
+    if not isinstance(data, tuple):
+        return {"x": data}
+    if len(data) not in (2, 3):
+        raise ValueError(
+            "Data must be a dataset of batches, or a tuple `(x, y)` or "
+            f"`(x, y, sample_weight)`. Received a tuple of {len(data)}."
+        )
+    names = ("x", "y", "sample_weight")
+    return {**dict(zip(names, data, strict=False)), "batch_size": batch_size}
+
+
+class _Result(NamedTuple):
+    trial: Trial
+    model: keras.Model
+
+
+class _Stages:
+    """The stages on one model, with its compile configuration."""
+
+    def __init__(self, model, data, method, epochs, threshold, values):
+        if values == "posterior" and not method.has_posterior:
+            raise ValueError(
+                "`values='posterior'` needs a method with a posterior variance, such "
+                "as 'unit_ard_magnitude'; magnitude pruning alone has none."
+            )
+        self.model, self.data, self.method = model, data, method
+        self.epochs, self.threshold, self.values = epochs, threshold, values
+        self.numbers, _ = reporting.counts(weights.named_tensors(model))
+        self.weights = sum(
+            math.prod(sparsity.kernel_variables(layer)[0].shape)
+            for layer in sparsity.linear_layers(model)
+        )
+
+    def pretrain(self, progress):
+        """The model given; a trained copy where epochs are asked for."""
+        if not self.epochs[0]:
+            return self.model
+        model = self._compiled(sparsity.without_sparsifiers(self.model))
+        self._fit(model, self.epochs[0], progress.add("pre-train", self.epochs[0]))
+        return model
+
+    def run(self, start, pressure, metric, progress):
+        """One trial."""
+        _, sparsify_epochs, finetune_epochs = self.epochs
+        label = f"trial at pressure {pressure:.3g}"
+        bar = progress.add(label, sparsify_epochs + finetune_epochs)
+        steps = sparsify_epochs * self.data.steps_per_epoch
+        sparsifier = self.method.sparsifier(pressure, self.weights, steps)
+        sparse = sparsity.sparsify(start, sparsifier, n_train=self.data.n_train)
+        self._fit(self._compiled(sparse), sparsify_epochs, bar)
+        pruned = self._compiled(sparsity.prune(sparse, self.threshold))
+        if finetune_epochs:
+            self._fit(pruned, finetune_epochs, bar)
+        compact = shrinking.shrink(pruned)
+        if self.values != "float32":
+            posterior = sparse if self.values == "posterior" else None
+            compact = rounding.round_weights(compact, self.values, posterior)
+        score = self.data.evaluate(self._compiled(compact))[metric]
+        _, left = reporting.counts(weights.named_tensors(compact))
+        compression = self.numbers / max(1, left)
+        return _Result(Trial(pressure, compression, score), compact)
+
+    def _compiled(self, model):
+        try:
+            model.compile_from_config(self.model.get_compile_config())
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Model '{self.model.name}' is compiled with something that cannot be "
+                "made anew. Register own losses and metrics with "
+                f"`keras.saving.register_keras_serializable`. {error}"
+            ) from error
+        return model
+
+    def _fit(self, model, epochs, bar):
+        self.data.fit(model, epochs, [_RateDrop(epochs), bar])
+
+
+class _RateDrop(keras.callbacks.Callback):
+    """Lowers the learning rate once, where it is a number and no schedule."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.first_low = round(DROP_AT * epochs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        rate = self.model.optimizer.get_config()["learning_rate"]
+        if epoch == self.first_low and isinstance(rate, int | float):
+            self.model.optimizer.learning_rate = DROP_FACTOR * rate
+
+
+@contextlib.contextmanager
+def _progress(verbose):
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=16),
+        bars.TextColumn("epoch {task.completed}/{task.total}"),
+        bars.TextColumn("{task.fields[state]}"),
+        bars.TimeElapsedColumn(),
+    )
+    with bars.Progress(*columns, disable=not verbose) as progress:
+        yield _Bars(progress)
+
+
+class _Bars:
+    """Makes callbacks that each move a progress bar."""
+
+    def __init__(self, progress):
+        self._progress = progress
+
+    def add(self, label, epochs):
+        task = self._progress.add_task(label, total=epochs, state="")
+
+        def show(epoch, logs):
+            logs = {key: value for key, value in logs.items() if key != "nll"}
+            state = "  ".join(f"{key} {value:.3f}" for key, value in logs.items())
+            self._progress.update(task, advance=1, state=state)
+
+        return keras.callbacks.LambdaCallback(on_epoch_end=show)
+
+
+# What is watched
+
+
+class _Watched(NamedTuple):
+    """The metric that tells whether a model is good enough."""
+
+    name: str
+    mode: str
+
+    def loss(self, before, after):
+        """How much worse a value is than the one before."""
+        if not math.isfinite(after):
+            return math.inf
+        larger = any(word in self.name.lower() for word in LARGER_IS_BETTER)
+        is_max = larger if self.mode == "auto" else self.mode == "max"
+        return before - after if is_max else after - before
+
+
+def _choose_metric(scores, metric):
+    known = [name for name in scores if name not in ("nll", "kl")]
+    if metric is None:
+        return next((name for name in known if name != "loss"), "loss")
+    if metric not in known:
+        raise ValueError(
+            f"The model has no metric {metric!r}. It has: {', '.join(known)}."
+        )
+    return metric
+
+
+# The search for the pressure
+
+
+class _Search:
+    """Trials at one pressure after another; compression rises with the pressure."""
+
+    def __init__(self, run, watched, before, trials):
+        self._run, self._watched, self._before = run, watched, before
+        self._trials = trials
+        self.results = []
+
+    def _loss(self, result):
+        return self._watched.loss(self._before, result.trial.metric)
+
+    def for_metric(self, max_loss, pressure):
+        """The smallest model that loses at most `max_loss`; whether there is one."""
+        low = high = None
+        while len(self.results) < self._trials:
+            result = self._run(pressure)
+            self.results.append(result)
+            if self._loss(result) <= max_loss:
+                low = pressure
+            else:
+                high = pressure
+            pressure = _next(pressure, low, high, 4.0)
+            if low is not None and high is not None and high < 1.15 * low:
+                break
+        good = [one for one in self.results if self._loss(one) <= max_loss]
+        if good:
+            return max(good, key=lambda one: one.trial.compression), True
+        return min(self.results, key=self._loss), False
+
+    def for_compression(self, target, method):
+        """The best model that is small enough, and whether there is one."""
+        low = high = None
+        pressure = target if method.is_compression else method.start
+        while len(self.results) < self._trials:
+            result = self._run(pressure)
+            self.results.append(result)
+            found = result.trial.compression
+            if target <= found <= CLOSE * target:
+                break
+            if found < target:
+                low = pressure
+            else:
+                high = pressure
+            step = 1.05 * max(target / found, found / target)
+            pressure = _next(pressure, low, high, min(4.0, step))
+        good = [one for one in self.results if one.trial.compression >= target]
+        if good:
+            return min(good, key=self._loss), True
+        return max(self.results, key=lambda one: one.trial.compression), False
+
+
+def _next(pressure, low, high, step):
+    """Halfway between one too low and one too high, once both are known."""
+    if low is not None and high is not None:
+        return math.sqrt(low * high)
+    return pressure * step if high is None else pressure / step
