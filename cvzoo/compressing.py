@@ -250,7 +250,15 @@ class Data:
 
     def fit(self, model, epochs, callbacks):
         """Trains a model without a word."""
-        model.fit(**self._train, epochs=epochs, callbacks=callbacks, verbose=0)
+        # Keras warns where it is told to shuffle what comes in an order of its own.
+        shuffle = "cardinality" not in dir(self._train["x"])
+        model.fit(
+            **self._train,
+            epochs=epochs,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            verbose=0,
+        )
 
     def evaluate(self, model):
         """Name of each metric → its value on the validation data."""

@@ -1,0 +1,212 @@
+"""`compress`: the stages in one call, and the search for the pressure."""
+
+import keras
+import numpy as np
+import pytest
+
+import cvzoo
+from cvzoo import compressing, sparsity
+from cvzoo.compressing import Data, Trial, _Result, _Search, _Watched
+from cvzoo.methods import METHODS
+
+EXAMPLES = 192
+
+
+def data(seed=0):
+    """Three classes that one of twenty inputs tells apart."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(3, size=EXAMPLES)
+    inputs = generator.normal(size=(EXAMPLES, 20)).astype(np.float32)
+    inputs[:, 3] += 6 * labels
+    return inputs, labels
+
+
+@pytest.fixture(scope="module")
+def trained():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(40, "relu", name="hidden"), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((20,)), *layers], name="blobs")
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    model.fit(*data(), epochs=15, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_target_compression_is_met(trained, method):
+    before = trained.get_weights()
+    compact, report = cvzoo.compress(
+        trained,
+        data(),
+        data(1),
+        method=method,
+        target_compression=6,
+        epochs=(0, 30, 5),
+        verbose=0,
+    )
+    numbers = trained.count_params()
+    left = sum(np.count_nonzero(weight) for weight in compact.get_weights())
+    assert report.is_met and report.method == method
+    assert numbers / left >= 6 * 0.99  # a bias may happen to be zero
+    assert report.compression == report.sizes.baseline_parameters / report.sizes.nonzero
+    assert sparsity.sparse_layers(compact) == []
+    assert compact.evaluate(*data(1), verbose=0)[1] == pytest.approx(report.after)
+    assert report.after > 0.7
+    assert trained.evaluate(*data(1), verbose=0)[1] == pytest.approx(report.before)
+    for left, right in zip(before, trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_metric_loss_is_kept_to_on_a_dataset(trained):
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices(data()).batch(32)
+    compact, report = cvzoo.compress(
+        trained,
+        batches,
+        tf.data.Dataset.from_tensor_slices(data(1)).batch(64),
+        max_metric_loss=0.1,
+        epochs=(1, 10, 3),
+        values="posterior",
+        trials=2,
+        verbose=1,
+    )
+    assert report.is_met and report.before - report.after <= 0.1
+    assert report.metric == "accuracy" and len(report.trials) == 2
+    assert f"×{report.compression:.1f}" in str(report)
+    assert compact.compiled
+
+
+def test_a_target_that_was_missed_is_reported(trained):
+    with pytest.warns(UserWarning, match="missed its target.*of 1 trials"):
+        compact, report = cvzoo.compress(
+            trained,
+            data(),
+            data(1),
+            method="ard",
+            target_compression=1e6,
+            epochs=(0, 1, 0),
+            trials=1,
+            verbose=0,
+        )
+    assert not report.is_met and compact.input_shape == (None, 20)
+
+
+def search(trials=8, mode="auto", name="accuracy"):
+    """Over a network whose metric falls by a hundredth for each unit of pressure."""
+
+    def run(pressure):
+        sign = 1 if mode == "auto" else -1
+        metric = 0.9 - sign * pressure / 100
+        return _Result(Trial(pressure, 2 * pressure, metric), None)
+
+    return _Search(run, _Watched(name, mode), 0.9, trials)
+
+
+@pytest.mark.parametrize("start", [0.2, 5.0, 300.0])
+def test_the_search_for_a_metric_ends_near_its_bound(start):
+    best, is_met = search(12).for_metric(0.1, start)
+    assert is_met and 8 <= best.trial.pressure <= 10 + 1e-9
+
+
+def test_the_search_says_when_nothing_is_good_enough():
+    found = search(3)
+    best, is_met = found.for_metric(0.0001, 100.0)
+    assert not is_met and best.trial.pressure == min(
+        one.trial.pressure for one in found.results
+    )
+
+
+@pytest.mark.parametrize("method", ["magnitude", "ard"])
+@pytest.mark.parametrize("target", [3.0, 40.0, 500.0])
+def test_the_search_for_a_compression_ends_near_it(method, target):
+    best, is_met = search(12).for_compression(target, METHODS[method])
+    assert is_met and target <= best.trial.compression <= 1.3 * target
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "loss"),
+    [
+        ("accuracy", "auto", 0.1),
+        ("val_auc", "auto", 0.1),
+        ("mean_absolute_error", "auto", -0.1),
+        ("loss", "auto", -0.1),
+        ("own", "max", 0.1),
+        ("accuracy", "min", -0.1),
+    ],
+)
+def test_worse_is_more_or_less(name, mode, loss):
+    assert _Watched(name, mode).loss(0.9, 0.8) == pytest.approx(loss)
+    assert _Watched(name, mode).loss(0.9, float("nan")) == float("inf")
+
+
+def test_examples_and_steps_are_counted():
+    import tensorflow as tf
+
+    found = Data(data(), data(), batch_size=50)
+    assert (found.n_train, found.steps_per_epoch) == (EXAMPLES, 4)
+    batches = tf.data.Dataset.from_tensor_slices(data()).batch(64)
+    found = Data(batches, data())
+    assert (found.n_train, found.steps_per_epoch) == (EXAMPLES, 3)
+    unknown = batches.filter(lambda x, y: True)
+    found = Data(unknown, data(), n_train=130)
+    assert (found.n_train, found.steps_per_epoch) == (130, 3)
+    with pytest.raises(ValueError, match="Give it as `n_train`"):
+        Data(unknown, data())
+    with pytest.raises(ValueError, match="without end"):
+        Data(batches.repeat(), data())
+    with pytest.raises(ValueError, match="`n_train` must be positive"):
+        Data(data(), data(), n_train=0)
+    with pytest.raises(ValueError, match="tuple of 1"):
+        Data((data()[0],), data())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "Give one target"),
+        ({"max_metric_loss": 0.1, "target_compression": 2}, "Give one target"),
+        ({"target_compression": 1}, "must be above 1"),
+        ({"max_metric_loss": -0.1}, "must not be negative"),
+        ({"target_compression": 2, "method": "magic"}, "`method` must be one of"),
+        ({"target_compression": 2, "epochs": (0, 0, 1)}, "`epochs` must be"),
+        ({"target_compression": 2, "trials": 0}, "`trials` must be"),
+        (
+            {"target_compression": 2, "metric": "auc"},
+            "no metric 'auc'. It has: accuracy",
+        ),
+        (
+            {"target_compression": 2, "method": "magnitude", "values": "posterior"},
+            "needs a method with a posterior",
+        ),
+    ],
+)
+def test_bad_arguments(trained, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cvzoo.compress(trained, data(), data(1), **arguments, verbose=0)
+
+
+def test_a_model_that_is_not_compiled():
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"call `model.compile\(...\)` first"):
+        cvzoo.compress(model, data(), data(1), target_compression=2)
+
+
+def test_a_learning_rate_falls_once_unless_it_has_a_schedule(trained):
+    rates = []
+    model = sparsity.without_sparsifiers(trained)
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(
+            float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        )
+    )
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    model.fit(*data(), epochs=5, callbacks=[compressing._RateDrop(5), watch], verbose=0)
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.5, 0.05, 0.05])
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 1000, 0.9)
+    model.compile(keras.optimizers.SGD(schedule), "sparse_categorical_crossentropy")
+    model.fit(*data(), epochs=2, callbacks=[compressing._RateDrop(2)], verbose=0)
+    assert model.optimizer.get_config()["learning_rate"]["class_name"]
