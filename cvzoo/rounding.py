@@ -13,7 +13,8 @@ from cvzoo import sparsity, weights
 VALUES = ("float32", "float16", "posterior")
 
 # A grid's step is the largest power of two that is at most this many deviations.
-# Twice as much moved the outputs of small networks on digits visibly.
+# On digits by writer, 784 inputs and 256 units, 98.8 % zeros: 0.25, 0.5 and 1 change no
+# validation answer in four folds of real networks, 4 begins to; 0.5 is on the safe side.
 STEP_PER_DEVIATION = 0.5
 
 
