@@ -13,8 +13,8 @@ from cvzoo import sparsity, weights
 VALUES = ("float32", "float16", "posterior")
 
 # A grid's step is the largest power of two that is at most this many deviations.
-# On digits by writer, 784 inputs and 256 units, 98.8 % zeros: 0.25, 0.5 and 1 change no
-# validation answer in four folds of real networks, 4 begins to; 0.5 is on the safe side.
+# On digits by writer (784 inputs, 256 units, 99 % zeros; seven folds, real and complex)
+# one half changed no validation answer; test answers, by one of 260 in three folds.
 STEP_PER_DEVIATION = 0.5
 
 
