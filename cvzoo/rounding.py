@@ -13,7 +13,8 @@ from cvzoo import sparsity, weights
 VALUES = ("float32", "float16", "posterior")
 
 # A grid's step is the largest power of two that is at most this many deviations.
-# Twice as much moved the outputs of small networks on digits visibly.
+# On digits by writer (784 inputs, 256 units, 99 % zeros; seven folds, real and complex)
+# one half changed no validation answer; test answers, by one of 260 in three folds.
 STEP_PER_DEVIATION = 0.5
 
 
