@@ -70,3 +70,21 @@ def test_noise_differs_between_replicas_and_steps():
     steps = [strategy.experimental_local_results(draw()) for _ in range(3)]
     draws = {tuple(np.asarray(value)[0]) for step in steps for value in step}
     assert len(draws) == 6
+
+
+def test_schedules_and_divergences_go_together_on_two_replicas():
+    # An assignment in a replica lets the other one run: their layers are the same.
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    x = keras.Input((6,))
+    model = keras.Model(x, keras.layers.Dense(3)(keras.layers.Dense(8, "relu")(x)))
+    both = cvzoo.VariationalDropout(0.1) + cvzoo.MagnitudePruning(0.5, 4, frequency=1)
+    with strategy.scope():
+        sparse = cvzoo.sparsify(model, both, n_train=16)
+        sparse.compile(keras.optimizers.SGD(0.0), "mse")
+    inputs, targets = np.ones((32, 6), np.float32), np.zeros((32, 3), np.float32)
+    logs = sparse.fit(inputs, targets, batch_size=16, verbose=0).history
+    layers = sparsity.sparse_layers(sparse)
+    assert [int(np.asarray(layer.pruning_step)) for layer in layers] == [2, 2]
+    expected = sum(float(layer.sparsifier.penalty(layer)) for layer in layers)
+    np.testing.assert_allclose(logs["kl"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(logs["loss"][0], logs["nll"][0] + expected, rtol=1e-5)
