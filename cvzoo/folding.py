@@ -16,14 +16,15 @@ class Folded(NamedTuple):
         name: Name of the model.
         graph: Its graph, over its own layers.
         values: Name of each linear layer → `channels.Values`.
-        gone: Names of the batch-norm layers that do nothing any more.
+        gone: Name of each batch-norm layer that does nothing any more → the layer
+            that it was folded into, and the factors that this one's kernel got.
         nested: Name of each nested model → `Folded`.
     """
 
     name: str
     graph: graph.Graph
     values: dict
-    gone: set
+    gone: dict
     nested: dict
 
 
@@ -45,12 +46,26 @@ def fold(model, is_fixed=True):
         for name, layer in plan.layers.items()
         if channels.is_linear(layer)
     }
-    found = Folded(model.name, plan, values, set(), nested)
+    found = Folded(model.name, plan, values, {}, nested)
     for name, layer in plan.layers.items():
         source = _linear_before(plan, name) if is_fixed else None
         if source in values:
-            _fold_into(values[source], plan.layers[source], layer)
-            found.gone.add(name)
+            factors = _fold_into(values[source], plan.layers[source], layer)
+            found.gone[name] = source, factors
+    return found
+
+
+def factors(folded, prefix=""):
+    """Path of each folded batch norm → path of the linear layer, and its factors.
+
+    Factors have a shape that fits the kernel's.
+    """
+    found = {
+        f"{prefix}{name}": (f"{prefix}{source}", along)
+        for name, (source, along) in folded.gone.items()
+    }
+    for name, inner in folded.nested.items():
+        found |= factors(inner, f"{prefix}{name}/")
     return found
 
 
@@ -81,7 +96,11 @@ def _linear_before(plan, name):
 
 
 def _fold_into(values, linear, norm):
-    """`(z − mean) · scale + β` of a linear layer's output as new weights of it."""
+    """`(z − mean) · scale + β` of a linear layer's output as new weights of it.
+
+    Returns:
+        What its kernel was multiplied with.
+    """
     read = {v.name: kops.convert_to_numpy(v).astype(float) for v in norm.variables}
     scale = read.get("gamma", 1.0) / np.sqrt(read["moving_variance"] + norm.epsilon)
     (kernel,) = values.kernel
@@ -95,3 +114,4 @@ def _fold_into(values, linear, norm):
         along = scale
     values.kernel = [(kernel * along).astype(kernel.dtype)]
     values.bias = [shift.astype(kernel.dtype)]
+    return along

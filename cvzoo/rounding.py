@@ -8,7 +8,7 @@ import math
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import sparsity, weights
+from cvzoo import folding, sparsity, weights
 
 VALUES = ("float32", "float16", "posterior")
 
@@ -45,7 +45,7 @@ def round_weights(model, values, posterior=None):
     copy = sparsity.with_masks(model, _mask)
     if values == "float32":
         return copy
-    steps = _steps(posterior) if values == "posterior" else {}
+    steps = _steps(posterior, copy) if values == "posterior" else {}
     rounded = {}
     for name, value in weights.named_tensors(copy).items():
         layer, _, variable = name.rpartition("/")
@@ -80,16 +80,19 @@ def _mask(layer):
     return None if mask is None else kops.convert_to_numpy(mask)
 
 
-def _steps(posterior):
+def _steps(posterior, model):
     """Name of each linear layer with a posterior → step of its grid."""
-    steps = {}
+    steps, factors = {}, _factors(posterior, model)
     for name, layer in weights.named_layers(posterior):
         if getattr(layer, "log_sigma2", None) is None or layer.sparsifier is None:
             continue
         keep = layer.sparsifier.keep(layer, sparsity.THRESHOLD)
-        log_sigma2 = kops.convert_to_numpy(layer.log_sigma2)[keep]
+        log_sigma2 = kops.convert_to_numpy(layer.log_sigma2).astype(float)
+        along = np.broadcast_to(factors.get(name, 1.0), log_sigma2.shape)
+        keep &= along > 0
+        log_sigma2 = log_sigma2[keep] + 2 * np.log(along[keep])
         if log_sigma2.size:
-            steps[name] = _step(log_sigma2.astype(float), len(layer.kernel_parts))
+            steps[name] = _step(log_sigma2, len(layer.kernel_parts))
     if not steps:
         raise ValueError(
             f"No layer of `posterior`, model '{posterior.name}', has deviations and "
@@ -97,6 +100,17 @@ def _steps(posterior):
             "with a Bayesian sparsifier, after training."
         )
     return steps
+
+
+def _factors(posterior, model):
+    """Layer → by what `shrink` multiplied its kernel when it folded batch norms."""
+    kept = dict(weights.named_layers(model))
+    plain = sparsity.without_sparsifiers(posterior)
+    return {
+        name: np.abs(along)
+        for norm, (name, along) in folding.factors(folding.fold(plain)).items()
+        if norm not in kept
+    }
 
 
 def _step(log_sigma2, parts):

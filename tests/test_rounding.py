@@ -177,3 +177,24 @@ def test_packing_finds_the_grid():
     data = packing.pack(weights.named_tensors(rounded))
     layout = packing.check_layout(data, weights.specs(rounded))
     assert "integers" in layout["hidden/kernel"].rest[0]
+
+
+def test_the_grid_of_a_folded_kernel_is_as_much_finer_as_the_kernel_is_smaller():
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(5, 3, name="conv")(inputs)
+    x = keras.layers.BatchNormalization(epsilon=1e-9, name="norm")(x)
+    model = keras.Model(inputs, keras.layers.Flatten()(x))
+    model.get_layer("norm").gamma.assign([0.01] * 5)
+    model.get_layer("conv").kernel.assign(
+        np.random.default_rng(0).normal(size=(3, 3, 2, 5))
+    )
+    bayesian = cvzoo.sparsify(model, cvzoo.ARD(0.1), n_train=9)
+    (layer,) = sparsity.sparse_layers(bayesian)
+    layer.log_sigma2.assign(np.full(layer.log_sigma2.shape, -8.0))
+    pruned = cvzoo.prune(bayesian, threshold=9)
+    for small, scale in ((cvzoo.shrink(pruned), 0.01), (pruned, 1.0)):
+        rounded = cvzoo.round_weights(small, "posterior", bayesian)
+        step = 2.0 ** np.floor(np.log2(0.5 * np.exp(-4) * scale))
+        multiples = np.asarray(rounded.get_layer("conv").kernel) / step
+        np.testing.assert_array_equal(multiples, np.rint(multiples))
+        assert (multiples % 2 == 1).any()

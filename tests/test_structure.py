@@ -32,7 +32,7 @@ ALLOWED = {
     "thresholds": {"figures", "reporting", "sparsity", "weights"},
     "allowed_layers": {"layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
-    "rounding": {"sparsity", "weights"},
+    "rounding": {"folding", "sparsity", "weights"},
     "presets": {
         *("architecture", "catalogue", "packing", "reporting", "rounding"),
         *("sparsity", "weights"),

@@ -7,7 +7,7 @@ ratios to the first line, within one run.
 import importlib
 import sys
 
-ALL = ("convolution", "normalization", "packing", "sparsify")
+ALL = ("convolution", "normalization", "packing", "sparsify", "shrinking")
 
 
 def main(names):
