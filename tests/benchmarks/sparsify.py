@@ -5,18 +5,49 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import layers, ops
-from tests.benchmarks.timing import show
+from tests.benchmarks.timing import geometric_mean, layer_step, show
+
+BATCH = 64
+SHAPES = ((32, 64), (16, 128), (8, 256), (4, 512))
+SIZES = ((784, 4096), (2048, 2048))
 
 
-def training_step(sparsifier):
-    """A training step of one complex layer, 784 → 4096, batch 128, Adam included."""
-    inputs = keras.Input((784, 2))
-    z = layers.ToComplex("trailing")(inputs)
-    z = layers.ComplexDense(4096, sparsifier=sparsifier)(z)
-    model = keras.Model(inputs, layers.FromComplex("real")(z))
+def training_step(inputs, units, sparsifier):
+    """A training step of one complex layer, batch 128, Adam included."""
+    signal = keras.Input((inputs, 2))
+    z = layers.ToComplex("trailing")(signal)
+    z = layers.ComplexDense(units, sparsifier=sparsifier)(z)
+    model = keras.Model(signal, layers.FromComplex("real")(z))
     model.compile(keras.optimizers.Adam(1e-3), "mse")
-    signal, target = tf.random.normal((128, 784, 2)), tf.random.normal((128, 4096))
-    return lambda: model.train_on_batch(signal, target)
+    x, y = tf.random.normal((128, inputs, 2)), tf.random.normal((128, units))
+    return lambda: model.train_on_batch(x, y)
+
+
+def convolution_steps(size, channels):
+    """Name → step of a complex convolution, and of its divergence alone."""
+    shape = (BATCH, size, size, channels)
+    pair = tf.random.normal(shape), tf.random.normal(shape)
+
+    def layer(sparsifier=None):
+        return layers.ComplexConv2D(channels, 3, padding="same", sparsifier=sparsifier)
+
+    sparse = layer(cvzoo.VariationalDropout(1.0, 50_000))
+    steps = {
+        "deterministic": layer_step(layer(), pair, squared_error=True),
+        "VariationalDropout": layer_step(sparse, pair, squared_error=True),
+    }
+
+    @tf.function
+    def divergence():
+        with tf.GradientTape() as tape:
+            penalty = sparse.sparsifier.penalty(sparse)
+        values = [v.value for v in (sparse.log_sigma2, *sparse.kernel_parts)]
+        return [tf.reduce_sum(one) for one in tape.gradient(penalty, values)]
+
+    return {
+        **steps,
+        "divergence and its gradient": lambda: [one.numpy() for one in divergence()],
+    }
 
 
 def divergence_gradient(compiled):
@@ -54,15 +85,29 @@ def prediction(name):
 def main():
     """All benchmarks."""
     n = 60_000
-    show(
-        "Training step of ComplexDense 784 → 4096, batch 128",
-        {
-            "deterministic": training_step(None),
-            "VariationalDropout": training_step(cvzoo.VariationalDropout(1.0, n)),
-            "ARD": training_step(cvzoo.ARD(1.0, n)),
-        },
-        bound="×2.5",
-    )
+    for inputs, units in SIZES:
+        show(
+            f"Training step of ComplexDense {inputs} → {units}, batch 128",
+            {
+                "deterministic": training_step(inputs, units, None),
+                "VariationalDropout": training_step(
+                    inputs, units, cvzoo.VariationalDropout(1.0, n)
+                ),
+                "ARD": training_step(inputs, units, cvzoo.ARD(1.0, n)),
+            },
+            bound="×2.0",
+        )
+    ratios = {}
+    for size, channels in SHAPES:
+        steps = convolution_steps(size, channels)
+        title = f"Training step, 3×3, {size}×{size}, {channels} channels, batch {BATCH}"
+        medians = show(title, steps)
+        plain = medians.pop("deterministic")
+        for name, median in medians.items():
+            ratios.setdefault(name, []).append(median / plain)
+    print("ComplexConv2D over deterministic, geometric mean (bounds ×1.5, ×0.05)")
+    for name, values in ratios.items():
+        print(f"  {name:42} ×{geometric_mean(values):.3f}")
     show(
         "Divergence of 3.2 million complex weights, with gradients",
         {
@@ -71,4 +116,5 @@ def main():
         },
     )
     for row in cvzoo.list_presets():
-        show("One image", prediction(row.name))
+        if row.name.startswith("two_layer_dense"):
+            show("One image", prediction(row.name))

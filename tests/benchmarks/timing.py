@@ -44,8 +44,11 @@ def geometric_mean(values):
     return statistics.geometric_mean(values)
 
 
-def layer_step(layer, inputs):
+def layer_step(layer, inputs, squared_error=False):
     """One training step of a layer: forward, gradients to inputs and weights.
+
+    What the layer adds to the loss has its gradient too. The outputs' gradient is
+    given, or that of a squared error, which waits for the outputs as training does.
 
     Returns:
         A function without arguments that runs it as one TensorFlow graph.
@@ -58,8 +61,16 @@ def layer_step(layer, inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             outputs = layer(inputs, training=True)
+            losses = layer.losses
+        ones = [tf.ones(()) for _ in losses]
+        given = upstream
+        if squared_error:
+            given = tf.nest.map_structure(tf.subtract, outputs, upstream)
         values = [variable.value for variable in layer.trainable_variables]
-        gradients = tape.gradient(outputs, [inputs, values], upstream)
+        targets, seeds = [outputs, losses], [given, ones]
+        gradients = tape.gradient(
+            tf.nest.flatten(targets), [inputs, values], tf.nest.flatten(seeds)
+        )
         # Sums, so that the functions return little and nothing is left out.
         return [tf.reduce_sum(one) for one in tf.nest.flatten(gradients)]
 
