@@ -248,6 +248,8 @@ def _read_tensors(value):
         return {key: _read_tensors(item) for key, item in value.items()}
     if len(value) == 3 and isinstance(value[0], str):
         return Tensor(*value)
+    if len(value) == 1:  # so Keras makes it of a Sequential model
+        return _read_tensors(value[0])
     return type(value)(_read_tensors(item) for item in value)
 
 
