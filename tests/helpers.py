@@ -1,10 +1,24 @@
 """Checks that every layer and every model must pass."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops as kops
 
 import cvzoo
+
+
+@functools.cache
+def two_replicas():
+    """The process's one strategy over two logical CPUs.
+
+    Another would number its collective operations from the start again, and TensorFlow
+    takes them for the first one's.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def random_pair(*shape, seed=0):

@@ -6,6 +6,7 @@ import pytest
 
 import cvzoo
 from cvzoo import sparsity
+from tests.helpers import two_replicas
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("tf.distribute is TensorFlow's", allow_module_level=True)
@@ -21,7 +22,7 @@ def sparse_model():
 
 
 def test_the_divergence_counts_once_on_two_replicas():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     with strategy.scope():
         sparse = sparse_model()
         sparse.compile(keras.optimizers.SGD(0.0), "mse")
@@ -50,7 +51,7 @@ def test_the_divergence_moves_weights_as_on_one_device():
         sparse.fit(np.ones((16, 6)), np.zeros((16, 3)), batch_size=16, verbose=0)
         return [np.asarray(one.log_sigma2) for one in sparsity.sparse_layers(sparse)]
 
-    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
+    two = two_replicas().scope()
     one = tf.distribute.OneDeviceStrategy("CPU:0").scope()
     for left, right in zip(trained(one), trained(two), strict=True):
         assert np.abs(left + 10).min() > 1e-6
@@ -58,7 +59,7 @@ def test_the_divergence_moves_weights_as_on_one_device():
 
 
 def test_noise_differs_between_replicas_and_steps():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     with strategy.scope():
         sparse = sparse_model()
     ones = tf.ones((1, 6))
@@ -74,7 +75,7 @@ def test_noise_differs_between_replicas_and_steps():
 
 def test_schedules_and_divergences_go_together_on_two_replicas():
     # An assignment in a replica lets the other one run: their layers are the same.
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     x = keras.Input((6,))
     model = keras.Model(x, keras.layers.Dense(3)(keras.layers.Dense(8, "relu")(x)))
     both = cvzoo.VariationalDropout(0.1) + cvzoo.MagnitudePruning(0.5, 4, frequency=1)

@@ -1,25 +1,16 @@
 """Complex batch normalization on two replicas of a `tf.distribute` strategy."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from cvzoo.layers import ComplexBatchNormalization
-from tests.helpers import random_pair
+from tests.helpers import random_pair, two_replicas
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute needs TensorFlow"
 )
-
-
-@functools.cache
-def two_replicas():
-    # One for the process: collectives of two strategies over the same devices would be
-    # taken for each other.
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def run_on_two_replicas(synchronized, batches):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cvzoo import ops
+from tests.helpers import two_replicas
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"
@@ -14,14 +15,14 @@ pytestmark = pytest.mark.skipif(
 def test_replicas_draw_different_numbers_and_do_not_repeat_each_other():
     import tensorflow as tf
 
-    two_replicas = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with two_replicas.scope():
+    strategy = two_replicas()
+    with strategy.scope():
         seeds = keras.random.SeedGenerator(0)
 
     @tf.function
     def draw():
-        return two_replicas.run(lambda: ops.replica_normal((4,), seeds, "float32"))
+        return strategy.run(lambda: ops.replica_normal((4,), seeds, "float32"))
 
-    steps = [two_replicas.experimental_local_results(draw()) for _ in range(3)]
+    steps = [strategy.experimental_local_results(draw()) for _ in range(3)]
     draws = [tuple(np.asarray(value)) for step in steps for value in step]
     assert len(set(draws)) == len(draws) == 6
