@@ -92,7 +92,7 @@ def add_complex_noise(mean, variance, seed_generator):
         noise = modulus * ops.cos(phase), modulus * ops.sin(phase)
 
         def gradient(*args, upstream=None):
-            (g, h) = args if upstream is None else upstream
+            g, h = keras.tree.flatten(args if upstream is None else upstream)
             slope = (g * noise[0] + h * noise[1]) / (2 * bounded)
             return ops.where(variance > SMALLEST_VARIANCE, slope, 0.0)
 
