@@ -75,6 +75,10 @@ class KLWarmUp(keras.callbacks.Callback):
         if self._is_scaled:
             self._scale(1.0)
 
+    def on_epoch_end(self, epoch, logs=None):
+        # JAX keeps variables apart in an epoch, and writes them back at its end.
+        self._scale(1.0)
+
     def on_train_end(self, logs=None):
         self._scale(1.0)
         self.model.train_function = self._step

@@ -46,7 +46,10 @@ class Sparsifiable:
         return tuple(kops.cast(part, self.compute_dtype) for part in parts)
 
     def _is_in_step(self):
-        """Whether this is not the first call in a step, of a layer used twice."""
+        """Whether this is not the first call in a step, of a layer used twice.
+
+        In `fit` with JAX, Keras clears the losses at each call: always false there.
+        """
         return any(loss is self.marker for loss in self.losses)
 
     def perturb(self, inputs, outputs, training):
