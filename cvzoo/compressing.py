@@ -4,39 +4,17 @@ import contextlib
 import dataclasses
 import math
 import warnings
-from typing import NamedTuple
 
 import keras
 from rich import progress as bars
 
 from cvzoo import methods, reporting, rounding, shrinking, sparsity, weights
+from cvzoo.examples import Data
+from cvzoo.searching import TRIALS, Result, Search, Trial, Watched, choose_metric
 from cvzoo.sparsity import THRESHOLD
 
-# Trials with another pressure before the best of them is taken.
-TRIALS = 6
-# A target compression is met when it is exceeded by no more than this factor.
-CLOSE = 1.3
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
 DROP_AT, DROP_FACTOR = 0.6, 0.1
-LARGER_IS_BETTER = (
-    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine"),
-    "dice",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One run of the stages.
-
-    Attributes:
-        pressure: Value of the method's dial, see `cvzoo.methods`.
-        compression: Numbers of the model given, over those that are left.
-        metric: The watched metric on the validation data.
-    """
-
-    pressure: float
-    compression: float
-    metric: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +123,8 @@ def compress(
     with _progress(verbose) as progress:
         start = stages.pretrain(progress)
         scores = data.evaluate(start)
-        watched = _Watched(_choose_metric(scores, metric), mode)
-        search = _Search(
+        watched = Watched(choose_metric(scores, metric), mode)
+        search = Search(
             lambda pressure: stages.run(start, pressure, watched.name, progress),
             watched,
             scores[watched.name],
@@ -208,81 +186,6 @@ def _check_arguments(method, max_metric_loss, target_compression, epochs, trials
         raise ValueError(f"`trials` must be at least 1. Received: {trials}")
 
 
-class Data:
-    """Training and validation data as `fit` and `evaluate` take them.
-
-    Attributes:
-        n_train: Number of training examples; of a dataset of batches, rounded up to
-            whole batches.
-        steps_per_epoch: Number of batches.
-    """
-
-    def __init__(self, train, validation, batch_size=None, n_train=None):
-        if n_train is not None and n_train < 1:
-            raise ValueError(f"`n_train` must be positive. Received: {n_train}")
-        self._train = _as_arguments(train, batch_size)
-        self._validation = _as_arguments(validation, batch_size)
-        if isinstance(train, tuple):
-            batch_size = batch_size or 32  # the default of `fit`
-            self.n_train = n_train or len(keras.tree.flatten(train[0])[0])
-            self.steps_per_epoch = math.ceil(self.n_train / batch_size)
-        else:
-            self._count_batches(train, n_train)
-
-    def _count_batches(self, train, n_train):
-        batches = int(train.cardinality() if hasattr(train, "cardinality") else -2)
-        if batches < 0 and hasattr(train, "__getitem__"):
-            batches = len(train)  # a PyDataset
-        if batches == -1:
-            raise ValueError(
-                "The training data are without end. Give an epoch of them, for "
-                "example `train.take(steps)`."
-            )
-        if batches < 0 and n_train is None:
-            raise ValueError(
-                "The number of training examples cannot be counted: the dataset does "
-                "not know how many batches it has. Give it as `n_train`."
-            )
-        first = keras.tree.flatten(next(iter(train)))[0]
-        size = int(first.shape[0])
-        self.n_train = n_train or batches * size
-        self.steps_per_epoch = batches if batches > 0 else math.ceil(n_train / size)
-
-    def fit(self, model, epochs, callbacks):
-        """Trains a model without a word."""
-        # Keras warns where it is told to shuffle what comes in an order of its own.
-        shuffle = "cardinality" not in dir(self._train["x"])
-        model.fit(
-            **self._train,
-            epochs=epochs,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            verbose=0,
-        )
-
-    def evaluate(self, model):
-        """Name of each metric → its value on the validation data."""
-        scores = model.evaluate(**self._validation, return_dict=True, verbose=0)
-        return {name: float(value) for name, value in scores.items()}
-
-
-def _as_arguments(data, batch_size):
-    if not isinstance(data, tuple):
-        return {"x": data}
-    if len(data) not in (2, 3):
-        raise ValueError(
-            "Data must be a dataset of batches, or a tuple `(x, y)` or "
-            f"`(x, y, sample_weight)`. Received a tuple of {len(data)}."
-        )
-    names = ("x", "y", "sample_weight")
-    return {**dict(zip(names, data, strict=False)), "batch_size": batch_size}
-
-
-class _Result(NamedTuple):
-    trial: Trial
-    model: keras.Model
-
-
 class _Stages:
     """The stages on one model, with its compile configuration."""
 
@@ -327,7 +230,7 @@ class _Stages:
         score = self.data.evaluate(self._compiled(compact))[metric]
         _, left = reporting.counts(weights.named_tensors(compact))
         compression = self.numbers / max(1, left)
-        return _Result(Trial(pressure, compression, score), compact)
+        return Result(Trial(pressure, compression, score), compact)
 
     def _compiled(self, model):
         try:
@@ -385,93 +288,3 @@ class _Bars:
             self._progress.update(task, advance=1, state=state)
 
         return keras.callbacks.LambdaCallback(on_epoch_end=show)
-
-
-# What is watched
-
-
-class _Watched(NamedTuple):
-    """The metric that tells whether a model is good enough."""
-
-    name: str
-    mode: str
-
-    def loss(self, before, after):
-        """How much worse a value is than the one before."""
-        if not math.isfinite(after):
-            return math.inf
-        larger = any(word in self.name.lower() for word in LARGER_IS_BETTER)
-        is_max = larger if self.mode == "auto" else self.mode == "max"
-        return before - after if is_max else after - before
-
-
-def _choose_metric(scores, metric):
-    known = [name for name in scores if name not in ("nll", "kl")]
-    if metric is None:
-        return next((name for name in known if name != "loss"), "loss")
-    if metric not in known:
-        raise ValueError(
-            f"The model has no metric {metric!r}. It has: {', '.join(known)}."
-        )
-    return metric
-
-
-# The search for the pressure
-
-
-class _Search:
-    """Trials at one pressure after another; compression rises with the pressure."""
-
-    def __init__(self, run, watched, before, trials):
-        self._run, self._watched, self._before = run, watched, before
-        self._trials = trials
-        self.results = []
-
-    def _loss(self, result):
-        return self._watched.loss(self._before, result.trial.metric)
-
-    def for_metric(self, max_loss, pressure):
-        """The smallest model that loses at most `max_loss`; whether there is one."""
-        low = high = None
-        while len(self.results) < self._trials:
-            result = self._run(pressure)
-            self.results.append(result)
-            if self._loss(result) <= max_loss:
-                low = pressure
-            else:
-                high = pressure
-            pressure = _next(pressure, low, high, 4.0)
-            if low is not None and high is not None and high < 1.15 * low:
-                break
-        good = [one for one in self.results if self._loss(one) <= max_loss]
-        if good:
-            return max(good, key=lambda one: one.trial.compression), True
-        return min(self.results, key=self._loss), False
-
-    def for_compression(self, target, method):
-        """The best model that is small enough, and whether there is one."""
-        low = high = None
-        pressure = target if method.is_compression else method.start
-        while len(self.results) < self._trials:
-            result = self._run(pressure)
-            self.results.append(result)
-            found = result.trial.compression
-            if target <= found <= CLOSE * target:
-                break
-            if found < target:
-                low = pressure
-            else:
-                high = pressure
-            step = 1.05 * max(target / found, found / target)
-            pressure = _next(pressure, low, high, min(4.0, step))
-        good = [one for one in self.results if one.trial.compression >= target]
-        if good:
-            return min(good, key=self._loss), True
-        return max(self.results, key=lambda one: one.trial.compression), False
-
-
-def _next(pressure, low, high, step):
-    """Halfway between one too low and one too high, once both are known."""
-    if low is not None and high is not None:
-        return math.sqrt(low * high)
-    return pressure * step if high is None else pressure / step

@@ -6,8 +6,9 @@ import pytest
 
 import cvzoo
 from cvzoo import compressing, sparsity
-from cvzoo.compressing import Data, Trial, _Result, _Search, _Watched
+from cvzoo.examples import Data
 from cvzoo.methods import METHODS
+from cvzoo.searching import Result, Search, Trial, Watched
 
 EXAMPLES = 192
 
@@ -101,9 +102,9 @@ def search(trials=8, mode="auto", name="accuracy"):
     def run(pressure):
         sign = 1 if mode == "auto" else -1
         metric = 0.9 - sign * pressure / 100
-        return _Result(Trial(pressure, 2 * pressure, metric), None)
+        return Result(Trial(pressure, 2 * pressure, metric), None)
 
-    return _Search(run, _Watched(name, mode), 0.9, trials)
+    return Search(run, Watched(name, mode), 0.9, trials)
 
 
 @pytest.mark.parametrize("start", [0.2, 5.0, 300.0])
@@ -139,8 +140,8 @@ def test_the_search_for_a_compression_ends_near_it(method, target):
     ],
 )
 def test_worse_is_more_or_less(name, mode, loss):
-    assert _Watched(name, mode).loss(0.9, 0.8) == pytest.approx(loss)
-    assert _Watched(name, mode).loss(0.9, float("nan")) == float("inf")
+    assert Watched(name, mode).loss(0.9, 0.8) == pytest.approx(loss)
+    assert Watched(name, mode).loss(0.9, float("nan")) == float("inf")
 
 
 def test_examples_and_steps_are_counted():

@@ -20,8 +20,11 @@ ALLOWED = {
     "sparsity": {"graph", "layers", "ops"},
     "callbacks": {"sparsity"},
     "compressing": {
-        *("methods", "reporting", "rounding", "shrinking", "sparsity", "weights"),
+        *("examples", "methods", "reporting", "rounding", "searching", "shrinking"),
+        *("sparsity", "weights"),
     },
+    "examples": set(),
+    "searching": set(),
     "methods": {"layers"},
     "channels": {"layers", "sparsity"},
     "folding": {"channels", "graph"},

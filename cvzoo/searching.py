@@ -1,0 +1,120 @@
+"""The search for how hard `compress` presses."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import keras
+
+# Trials with another pressure before the best of them is taken.
+TRIALS = 6
+# A target compression is met when it is exceeded by no more than this factor.
+CLOSE = 1.3
+LARGER_IS_BETTER = (
+    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine"),
+    "dice",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One run of the stages.
+
+    Attributes:
+        pressure: Value of the method's dial, see `cvzoo.methods`.
+        compression: Numbers of the model given, over those that are left.
+        metric: The watched metric on the validation data.
+    """
+
+    pressure: float
+    compression: float
+    metric: float
+
+
+class Result(NamedTuple):
+    trial: Trial
+    model: keras.Model
+
+
+class Watched(NamedTuple):
+    """The metric that tells whether a model is good enough."""
+
+    name: str
+    mode: str
+
+    def loss(self, before, after):
+        """How much worse a value is than the one before."""
+        if not math.isfinite(after):
+            return math.inf
+        larger = any(word in self.name.lower() for word in LARGER_IS_BETTER)
+        is_max = larger if self.mode == "auto" else self.mode == "max"
+        return before - after if is_max else after - before
+
+
+def choose_metric(scores, metric):
+    known = [name for name in scores if name not in ("nll", "kl")]
+    if metric is None:
+        return next((name for name in known if name != "loss"), "loss")
+    if metric not in known:
+        raise ValueError(
+            f"The model has no metric {metric!r}. It has: {', '.join(known)}."
+        )
+    return metric
+
+
+class Search:
+    """Trials at one pressure after another; compression rises with the pressure."""
+
+    def __init__(self, run, watched, before, trials):
+        self._run, self._watched, self._before = run, watched, before
+        self._trials = trials
+        self.results = []
+
+    def _loss(self, result):
+        return self._watched.loss(self._before, result.trial.metric)
+
+    def for_metric(self, max_loss, pressure):
+        """The smallest model that loses at most `max_loss`; whether there is one."""
+        low = high = None
+        while len(self.results) < self._trials:
+            result = self._run(pressure)
+            self.results.append(result)
+            if self._loss(result) <= max_loss:
+                low = pressure
+            else:
+                high = pressure
+            pressure = _next(pressure, low, high, 4.0)
+            if low is not None and high is not None and high < 1.15 * low:
+                break
+        good = [one for one in self.results if self._loss(one) <= max_loss]
+        if good:
+            return max(good, key=lambda one: one.trial.compression), True
+        return min(self.results, key=self._loss), False
+
+    def for_compression(self, target, method):
+        """The best model that is small enough, and whether there is one."""
+        low = high = None
+        pressure = target if method.is_compression else method.start
+        while len(self.results) < self._trials:
+            result = self._run(pressure)
+            self.results.append(result)
+            found = result.trial.compression
+            if target <= found <= CLOSE * target:
+                break
+            if found < target:
+                low = pressure
+            else:
+                high = pressure
+            step = 1.05 * max(target / found, found / target)
+            pressure = _next(pressure, low, high, min(4.0, step))
+        good = [one for one in self.results if one.trial.compression >= target]
+        if good:
+            return min(good, key=self._loss), True
+        return max(self.results, key=lambda one: one.trial.compression), False
+
+
+def _next(pressure, low, high, step):
+    """Halfway between one too low and one too high, once both are known."""
+    if low is not None and high is not None:
+        return math.sqrt(low * high)
+    return pressure * step if high is None else pressure / step
