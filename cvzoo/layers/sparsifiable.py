@@ -71,21 +71,28 @@ class SparsifiableDense(SparsifiableStock, keras.layers.Dense):
         return kops.matmul(inputs, kernel)
 
 
-class SparsifiableConv(SparsifiableStock):
+class SparsifiableWindowed(SparsifiableStock):
+    """Mixin of Keras layers that slide a window."""
+
+    @property
+    def window_arguments(self):
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+        }
+
+
+class SparsifiableConv(SparsifiableWindowed):
     """Mixin of `keras.layers.Conv1D` and its kin."""
 
     def multiply(self, inputs, kernel):
         inputs = pad_space(
             inputs, self.padding, self.kernel_size, self.dilation_rate, self.data_format
         )
-        return kops.conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding="valid" if self.padding == "causal" else self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
+        padding = "valid" if self.padding == "causal" else self.padding
+        return kops.conv(inputs, kernel, **self.window_arguments | {"padding": padding})
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -103,7 +110,7 @@ class SparsifiableConv3D(SparsifiableConv, keras.layers.Conv3D):
     """`keras.layers.Conv3D` that can hold a sparsifier."""
 
 
-class SparsifiableConvTranspose(SparsifiableStock):
+class SparsifiableConvTranspose(SparsifiableWindowed):
     """Mixin of `keras.layers.Conv1DTranspose` and its kin."""
 
     unit_axes = (-2,)
@@ -112,11 +119,8 @@ class SparsifiableConvTranspose(SparsifiableStock):
         return kops.conv_transpose(
             inputs,
             kernel,
-            strides=self.strides,
-            padding=self.padding,
             output_padding=self.output_padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
+            **self.window_arguments,
         )
 
 
@@ -141,20 +145,13 @@ class SparsifiableConv3DTranspose(
     """`keras.layers.Conv3DTranspose` that can hold a sparsifier."""
 
 
-class SparsifiableDepthwiseConv(SparsifiableStock):
+class SparsifiableDepthwiseConv(SparsifiableWindowed):
     """Mixin of `keras.layers.DepthwiseConv1D` and `DepthwiseConv2D`."""
 
     unit_axes = (-2, -1)
 
     def multiply(self, inputs, kernel):
-        return kops.depthwise_conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
+        return kops.depthwise_conv(inputs, kernel, **self.window_arguments)
 
 
 @keras.saving.register_keras_serializable("cvzoo")
