@@ -1,4 +1,9 @@
-"""The sparsify stage: a training step, the divergence, and predictions after it."""
+"""The sparsify stage: a training step, the divergence, and predictions after it.
+
+Peers are measured in the same run when they are installed: `pip install ".[bench]"`.
+"""
+
+import importlib.util
 
 import keras
 import tensorflow as tf
@@ -21,6 +26,50 @@ def training_step(inputs, units, sparsifier):
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     x, y = tf.random.normal((128, inputs, 2)), tf.random.normal((128, units))
     return lambda: model.train_on_batch(x, y)
+
+
+def peer_steps(inputs, units):
+    """Name → the same step with variational dropout, of peers that are installed."""
+    installed = [
+        name
+        for name in ("complextorch", "cplxmodule")
+        if importlib.util.find_spec(name) is not None
+    ]
+    if not installed:
+        return {}
+    import torch
+
+    torch.set_num_threads(tf.config.threading.get_intra_op_parallelism_threads() or 2)
+    x, y = torch.randn((128, inputs, 2)), torch.randn((128, units))
+
+    def run(layer, signal, named_penalties):
+        adam = torch.optim.Adam(layer.parameters(), 1e-3)
+
+        def once():
+            adam.zero_grad()
+            loss = torch.nn.functional.mse_loss(layer(signal).real, y)
+            penalties = named_penalties(layer, reduction="sum")
+            (loss + sum(one for _, one in penalties)).backward()
+            adam.step()
+
+        return once
+
+    steps = {}
+    if "complextorch" in installed:
+        from complextorch.nn import relevance
+
+        signal, layer = torch.view_as_complex(x), relevance.LinearVD(inputs, units)
+        steps["complextorch LinearVD"] = run(layer, signal, relevance.named_penalties)
+    if "cplxmodule" in installed:
+        from cplxmodule import Cplx
+        from cplxmodule.nn import relevance
+
+        signal, layer = (
+            Cplx(x[..., 0], x[..., 1]),
+            relevance.CplxLinearVD(inputs, units),
+        )
+        steps["cplxmodule CplxLinearVD"] = run(layer, signal, relevance.named_penalties)
+    return steps
 
 
 def convolution_steps(size, channels):
@@ -84,7 +133,7 @@ def prediction(name):
 
 def main():
     """All benchmarks."""
-    n = 60_000
+    n = 60_000  # training examples; a peer's divergence is not divided by them
     for inputs, units in SIZES:
         show(
             f"Training step of ComplexDense {inputs} → {units}, batch 128",
@@ -94,6 +143,7 @@ def main():
                     inputs, units, cvzoo.VariationalDropout(1.0, n)
                 ),
                 "ARD": training_step(inputs, units, cvzoo.ARD(1.0, n)),
+                **peer_steps(inputs, units),
             },
             bound="×2.0",
         )
