@@ -7,7 +7,10 @@ ratios to the first line, within one run.
 import importlib
 import sys
 
-ALL = ("convolution", "normalization", "packing", "sparsify", "shrinking")
+ALL = (
+    *("convolution", "normalization", "packing"),
+    *("sparsify", "shrinking", "networks"),
+)
 
 
 def main(names):
