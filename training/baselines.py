@@ -1,9 +1,11 @@
-"""What a compressed network is compared with, at equal bytes or numbers.
+"""What a compressed network is compared with.
 
     python -m training.baselines --workdir DIR
 
 DIR is the folder of a run of `training.train`. Each row is one `Row`; the epochs of
-every trained row are those of the recipe, all stages together.
+every trained row are those of the recipe, all stages together. Gradual magnitude
+pruning and the same masks with fresh weights have as many numbers as the run's own
+result, the other trained rows as many bytes.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import safetensors.numpy
+import scipy.optimize
 import sklearn.linear_model
 
 import cvzoo
@@ -123,6 +126,22 @@ def compressed(run, name, sparsifiers):
     return measured(name, trained.model, run.data)
 
 
+def rounded(run, name, values):
+    """The run's network with its weights in float16, or rounded by the posterior.
+
+    Args:
+        run: The run.
+        name: Name of the row.
+        values: `"float16"` or `"posterior"`, see `cvzoo.round_weights`.
+    """
+    posterior = None
+    if values == "posterior":
+        posterior = keras.models.load_model(run.workdir / "sparsify.keras")
+    model = cvzoo.round_weights(run.pruned(), values, posterior)
+    train.compile_for(model, run.config)
+    return measured(name, model, run.data)
+
+
 def uncompressed(run):
     """The pre-trained network."""
     return measured("uncompressed", run.pretrained().model, run.data)
@@ -137,7 +156,7 @@ def gradual_magnitude(run):
     for layer in sparsity.linear_layers(run.pretrained().model):
         total += sparsity.kernel_variables(layer)[0].shape.num_elements()
     term = {"name": "MagnitudePruning", "sparsity": 1 - kept / total, "ramp": 0.7}
-    return compressed(run, "gradual magnitude, equal numbers", [term])
+    return compressed(run, "gradual magnitude pruning", [term])
 
 
 def same_masks_fresh_weights(run):
@@ -198,10 +217,10 @@ def _factorized(layer, rank):
 
 def same_real(run):
     """R: the real network of the same width, sparsified to as many bytes."""
-    return _real(run, "R, same sparsifier, equal bytes", 1)
+    return _real(run, "R, same sparsifier", 1)
 
 
-def twice_real(run, name="2R, same sparsifier, equal bytes", sparsifiers=None):
+def twice_real(run, name="2R, same sparsifier", sparsifiers=None):
     """2R: the real network of twice the width, sparsified to as many bytes.
 
     Args:
@@ -263,7 +282,7 @@ def linear(run):
         float(model.score(np.reshape(inputs, (len(inputs), -1)), labels))
         for inputs, labels in _held_out(run)
     ]
-    return Row("linear (logistic regression)", numbers, size, *scores)
+    return Row("logistic regression", numbers, size, *scores)
 
 
 def constant_prior(run):
@@ -350,15 +369,28 @@ def _sparsified_to(budget, config, pretrained, data):
         for term in config["stages"]["sparsify"]["sparsifiers"]
         if term["name"] == "MagnitudePruning"
     ]
-    # A value takes four bytes and about one for its place; the second time the share
-    # is corrected by what the first gave.
-    density = budget / 5 / pretrained.model.count_params()
+    density = _density_within(budget, pretrained.model.count_params())
     for _ in range(2 if shares else 1):
         for term in shares:
             term["sparsity"] = 1 - density
         model = train.sparsify(config, pretrained, data, quiet=True)
-        density *= budget / packed_bytes(cvzoo.shrink(cvzoo.prune(model)))
+        # The second time the share is corrected by what the first gave.
+        used = packed_bytes(cvzoo.shrink(cvzoo.prune(model))) / budget
+        if 0.97 < used < 1.03:
+            break
+        density /= used
     return model
+
+
+def _density_within(budget, weights):
+    """Share of `weights` real ones that `budget` bytes hold: values and places."""
+
+    def excess(density):
+        rest = 1 - density
+        places = -density * math.log2(density) - rest * math.log2(rest)
+        return weights * (4 * density + places / 8) - budget
+
+    return scipy.optimize.brentq(excess, 1e-9, 1 - 1e-9)
 
 
 def _pruned_to(budget, model):

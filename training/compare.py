@@ -47,8 +47,8 @@ def make_row(workdir, kind, *arguments):
     run = baselines.Run.open(workdir)
     if kind == "main":
         return baselines.measured(*arguments, run.pruned(), run.data)
-    if kind == "compressed":
-        return baselines.compressed(run, *arguments)
+    if kind in ("compressed", "rounded"):
+        return getattr(baselines, kind)(run, *arguments)
     return baselines.ROWS[kind](run, *arguments)
 
 
@@ -155,6 +155,13 @@ def _wait(futures, label):
     return [future.result() for future in futures]
 
 
+def rounded_jobs(label):
+    """The recipe's row with rounded weights."""
+    return [
+        ("rounded", f"{label}, {values}", values) for values in ("float16", "posterior")
+    ]
+
+
 def our_jobs(config):
     """The recipe's row, and those of its family's recipes for the same network."""
     from training import config as configs
@@ -167,7 +174,8 @@ def our_jobs(config):
         if (other["model"], other["data"]) == (recipe["model"], recipe["data"])
         and other["name"] != config["name"]
     ]
-    jobs = [("main", configs.label(config["name"]))]
+    label = configs.label(config["name"])
+    jobs = [("main", label), *rounded_jobs(label)]
     for other in others:
         stage = other["stages"]["sparsify"]
         label = configs.label(other["name"])

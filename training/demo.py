@@ -18,14 +18,14 @@ from pathlib import Path
 
 import rich.console
 
-from training.compare import compare, train_folds
+from training.compare import compare, rounded_jobs, train_folds
 
 # Modules that import TensorFlow are imported inside functions, once its native
 # messages go to a file.
 
 CONFIG = "two_layer_dense_complex_vd_digits"
 # Strengths of C-VD beside the recipe's own.
-STRENGTHS = (0.05, 0.1, 0.4)
+STRENGTHS = (0.05, 0.22, 0.4)
 # Row name → recipe whose sparsifiers it takes, from the same pre-trained network.
 METHODS = {
     "C-ARD": "two_layer_dense_complex_ard_digits",
@@ -56,7 +56,8 @@ def main_name(config):
 
 def our_jobs(config):
     """`(kind, name, …)` of the rows that cvzoo compressed."""
-    jobs = [("main", main_name(config))]
+    label = main_name(config)
+    jobs = [("main", label), *rounded_jobs(label)]
     for strength in STRENGTHS:
         term = {"name": "VariationalDropout", "strength": strength}
         jobs.append(("compressed", f"C-VD {strength}", [term]))
@@ -68,11 +69,7 @@ def our_jobs(config):
 def baseline_jobs():
     """`(kind, …)` of the rows that they are compared with."""
     method = "unit ARD + magnitude"
-    twice = (
-        "twice_real",
-        f"2R, {method}, equal bytes",
-        sparsifiers_of(METHODS[method]),
-    )
+    twice = ("twice_real", f"2R, {method}", sparsifiers_of(METHODS[method]))
     before = ("gradual_magnitude", "same_masks_fresh_weights", "small_real")
     before += ("small_complex", "twice_real")
     after = ("low_rank", "float16", "int8", "linear", "constant_prior")

@@ -129,10 +129,10 @@ def _cells(line, plain_numbers):
 
 HEADINGS = (
     "network",
-    "test accuracy %",
+    "accuracy %",
     "difference",
     "numbers",
-    "compression",
+    "factor",
     "bytes",
     "units",
 )
@@ -140,7 +140,8 @@ HEADINGS = (
 
 def text_table(lines, losing_to):
     """A table for the terminal; rows that a baseline dominates are bold."""
-    table = rich.table.Table(box=rich.box.SIMPLE)
+    # Just 80 columns wide for all but the largest networks.
+    table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for position, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if position else "left")
     plain = _plain_numbers(lines)

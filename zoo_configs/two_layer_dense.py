@@ -25,7 +25,7 @@ METHODS = {
     ],
     "magnitude": [{"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7}],
     "unit_ard_magnitude": [
-        {"name": "ARD", "strength": 0.03, "group": "unit"},
+        {"name": "ARD", "strength": 0.05, "group": "unit"},
         {"name": "MagnitudePruning", "sparsity": 0.98, "ramp": 0.7},
     ],
 }

@@ -19,7 +19,8 @@ def run(tmp_path_factory):
     recipe = train.quick(config.get(NAME))
     recipe["model"]["units"] = 32
     recipe["stages"]["sparsify"]["sparsifiers"] = [
-        {"name": "MagnitudePruning", "sparsity": 0.6, "ramp": 0.5}
+        {"name": "ARD", "strength": 1e-3, "group": "unit"},
+        {"name": "MagnitudePruning", "sparsity": 0.6, "ramp": 0.5},
     ]
     train.run(recipe, folder, quiet=True)
     return baselines.Run.open(folder)
@@ -62,6 +63,15 @@ def test_quantized_networks_are_as_small_as_their_types(run):
     assert plain.numbers < eighth.bytes < 1.5 * plain.numbers
     assert abs(half.test - plain.test) < 0.01
     assert abs(eighth.test - plain.test) < 0.03
+
+
+@pytest.mark.parametrize("values", ["float16", "posterior"])
+def test_rounded_networks_are_smaller_and_answer_alike(run, values):
+    ours = baselines.measured("ours", run.pruned(), run.data)
+    row = baselines.rounded(run, "rounded", values)
+    assert row.bytes < 0.7 * ours.bytes
+    assert 0.98 * ours.numbers <= row.numbers <= ours.numbers
+    assert abs(row.test - ours.test) < 0.02
 
 
 def test_the_linear_model_and_the_prior_are_what_they_say(run):

@@ -23,6 +23,8 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     kept = {path.stem: path for path in (tmp_path / "fold0" / "rows").iterdir()}
     assert set(kept) == {
         *("uncompressed", "main_unit_ARD_magnitude", "compressed_VD"),
+        "rounded_unit_ARD_magnitude_float16",
+        "rounded_unit_ARD_magnitude_posterior",
         *("linear", "constant_prior", "low_rank"),
     }
     for name in ("tradeoff", "accuracy_by_snr", "confusion"):
@@ -72,5 +74,7 @@ def test_recipes_of_one_network_are_compared_with_each_other(field):
     jobs = compare.our_jobs(config)
     assert [job[:2] for job in jobs] == [
         ("main", "unit ARD + magnitude"),
+        ("rounded", "unit ARD + magnitude, float16"),
+        ("rounded", "unit ARD + magnitude, posterior"),
         ("compressed", "VD"),
     ]
