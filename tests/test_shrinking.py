@@ -162,3 +162,22 @@ def test_layers_of_nested_models_become_plain_too():
     assert len(sparsity.sparse_layers(pruned)) == 2
     assert sparsity.sparse_layers(shrunk) == []
     assert_same_outputs(pruned, shrunk)
+
+
+def test_nested_models_may_take_and_give_dictionaries():
+    left, right = (keras.Input((4,), name=name) for name in ("left", "right"))
+    inner = keras.Model(
+        {"right": right, "left": left},
+        {
+            "wide": keras.layers.Dense(5)(left),
+            "both": keras.layers.Dense(5)(keras.layers.Concatenate()([left, right])),
+        },
+    )
+    x = keras.Input((4,))
+    inputs = {key: keras.layers.Dense(4, "relu")(x) for key in ("left", "right")}
+    found = inner(inputs)
+    joined = keras.layers.Concatenate()([found["wide"], found["both"]])
+    model = keras.Model(x, keras.layers.Dense(2)(joined))
+    for seed in range(3):
+        pruned = masked(model, 0.3, seed)
+        assert_same_outputs(pruned, cvzoo.shrink(pruned))
