@@ -101,6 +101,16 @@ def is_depthwise(layer):
     return type(layer) in _DEPTHWISE
 
 
+def has_size(layer):
+    """Whether all calls of a layer have the same channels, those that it is made for.
+
+    A layer without weights, such as an activation, takes what it is given.
+    """
+    inner = layer.layer if isinstance(layer, layers.PerPart) else layer
+    is_reshape = type(inner) is keras.layers.Reshape
+    return not is_operation(layer) and (bool(layer.weights) or is_reshape)
+
+
 class Values:
     """numpy kernel and bias of a linear layer while its model shrinks.
 
@@ -158,7 +168,10 @@ class Mapped:
 
     Attributes:
         sources: For each output, its `Source`s.
+        is_mixing: See `Linear`.
     """
+
+    is_mixing = False
 
     def __init__(self, sources, run, reach=None, is_product=False):
         """`run` and `reach` are functions from the inputs' parts to the outputs'.
@@ -214,10 +227,12 @@ class Linear:
 
     Attributes:
         links: `(inputs, outputs)`: whether the kernel joins two channels.
+        is_mixing: Whether the layer's activation, such as softmax, needs all outputs.
     """
 
     def __init__(self, layer, values, shape):
         self.layer, self.values = layer, values
+        self.is_mixing = not _is_elementwise(layer)
         self.links = self._any_over_window(slice(None))
         self._varying = self._any_over_window(~_even_taps(layer, shape))
 
@@ -233,16 +248,19 @@ class Linear:
 
     def used(self, outputs):
         """Which input channels matter, from which output channels do."""
-        is_used = np.logical_or.reduce(outputs)
-        return np.any(self.links, axis=1, where=is_used[None, :])
+        return np.any(self.links, axis=1, where=self._used_outputs(outputs))
 
     def needed(self, constants, outputs):
         """The same, without the channels that the bias can take over."""
-        is_used = np.logical_or.reduce(outputs)[None, :]
+        is_used = self._used_outputs(outputs)
         found = np.any(self._varying, axis=1, where=is_used)
         found &= ~np.logical_and.reduce([part == 0 for part in constants])
         unknown = np.logical_or.reduce([np.isnan(part) for part in constants])
         return found | (unknown & np.any(self.links, axis=1, where=is_used))
+
+    def _used_outputs(self, outputs):
+        is_used = np.logical_or.reduce(outputs)[None, :]
+        return np.ones_like(is_used) if self.is_mixing else is_used
 
     def shift(self, channels, constants):
         """What constant `channels` add to the parts of the bias."""
@@ -259,7 +277,8 @@ class Linear:
         """`Field`s of the outputs from those of the inputs."""
         reached = _reach(self.layer, self.values)([~field.known for field in inputs])
         outputs = _twin(self.layer, self.values)([field.values for field in inputs])
-        return [_field(reached[0] == 0, part) for part in outputs]
+        known = (reached[0] == 0) & (not self.is_mixing)
+        return [_field(known, part) for part in outputs]
 
 
 def _field(known, values):
@@ -355,9 +374,11 @@ def rule_for(layer, values, inputs, outputs):
     if not _is_last(layer, len(inputs[0])):
         return None
     if is_linear(layer):
-        if not _is_elementwise(layer) or getattr(layer, "groups", 1) != 1:
+        if getattr(layer, "groups", 1) != 1:
             return None
         if is_depthwise(layer):
+            if not _is_elementwise(layer):
+                return None
             channels = _of_groups(inputs[0][-1], outputs[0][-1])
             sources = _all_of(channels, len(inputs), len(outputs))
             return Mapped(sources, _twin(layer, values), _reach(layer, values))

@@ -124,13 +124,13 @@ class _Tape:
         shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
         rule = channels.rule_for(layer, values, *shapes) if is_plain else None
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
-        first = self._first_call.setdefault(id(layer), step)
-        for left, right in zip(
-            first.inputs + first.outputs, step.inputs + step.outputs, strict=True
-        ):
-            if self.sizes[left] == self.sizes[right]:
-                self.tied.append((left, right))
         self.steps.append(step)
+        if not channels.has_size(layer):
+            return
+        first = self._first_call.setdefault(id(layer), step)
+        # One of the calls may have more, such as a mask.
+        for before, now in ((first.inputs, step.inputs), (first.outputs, step.outputs)):
+            self.tied += zip(before, now, strict=False)
 
 
 def _is_plain(layer, call):
@@ -162,8 +162,11 @@ def _plan(tape):
         pinned[groups[number]] = True
     for step in tape.steps:
         if step.rule is None:
-            for number in step.inputs + step.outputs:
-                pinned[groups[number]] = True
+            whole = step.inputs + step.outputs
+        else:
+            whole = step.outputs if step.rule.is_mixing else []
+        for number in whole:
+            pinned[groups[number]] = True
     while True:
         dropped = _dropped(tape, groups, pinned, constants)
         keep = [~dropped[group] for group in groups]

@@ -181,3 +181,36 @@ def test_nested_models_may_take_and_give_dictionaries():
     for seed in range(3):
         pruned = masked(model, 0.3, seed)
         assert_same_outputs(pruned, cvzoo.shrink(pruned))
+
+
+def test_units_before_a_softmax_go_and_its_own_stay():
+    x = keras.Input((5,))
+    y = keras.layers.Dense(7, "relu", name="first")(x)
+    y = keras.layers.Dense(6, "softmax", name="second")(y)
+    model = keras.Model(x, keras.layers.Dense(3, name="third")(y))
+    second = np.ones((7, 6), np.float32)
+    second[:4] = 0
+    second[4, 1:] = 0  # only for a unit that only the softmax reads
+    third = np.ones((6, 3), np.float32)
+    third[:2] = 0
+    with_kernels(model, second=second, third=third)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("first", "second")] == [3, 6]
+    assert_same_outputs(model, shrunk)
+
+
+def test_one_activation_for_several_layers_does_not_tie_their_units():
+    x = keras.Input((5,))
+    activation, y = keras.layers.ReLU(), x
+    for name in ("first", "second", "third"):
+        y = activation(keras.layers.Dense(7, name=name)(y))
+    model = keras.Model(x, keras.layers.Dense(3, name="last")(y))
+    third = np.ones((7, 7), np.float32)
+    third[2:] = 0
+    last = np.ones((7, 3), np.float32)
+    last[4:] = 0
+    with_kernels(model, third=third, last=last)
+    shrunk = cvzoo.shrink(model)
+    units = [shrunk.get_layer(name).units for name in ("first", "second", "third")]
+    assert units == [7, 2, 4]
+    assert_same_outputs(model, shrunk)
