@@ -214,3 +214,15 @@ def test_one_activation_for_several_layers_does_not_tie_their_units():
     units = [shrunk.get_layer(name).units for name in ("first", "second", "third")]
     assert units == [7, 2, 4]
     assert_same_outputs(model, shrunk)
+
+
+def test_masks_of_sequences():
+    x = keras.Input((6, 3))
+    y = keras.layers.Masking()(x)
+    y = keras.layers.BatchNormalization()(keras.layers.Dense(5)(y))
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    pruned = masked(keras.Model(x, keras.layers.Dense(2)(y)), 0.3, 0)
+    shrunk = cvzoo.shrink(pruned)
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[:, 4:] = 0
+    np.testing.assert_allclose(pruned(inputs), shrunk(inputs), atol=1e-5)
