@@ -293,11 +293,10 @@ def _even_taps(layer, shape):
     """
     window = getattr(layer, "kernel_size", ())
     size = math.prod(window)
-    if size == 1 and not is_transposed(layer):
-        return np.ones(1, bool)
+    if not _sees_borders(layer):
+        return np.ones(size, bool)
     if None in shape[1:-1]:
-        no_padding = getattr(layer, "padding", "") in ("valid", "circular")
-        return np.full(size, no_padding and not is_transposed(layer))
+        return np.zeros(size, bool)
     kernel = np.eye(size, dtype=np.float32).reshape(*window, 1, size)
     if is_transposed(layer):
         kernel = kernel.swapaxes(-1, -2)
@@ -307,6 +306,43 @@ def _even_taps(layer, shape):
     ones = np.ones((1, *shape[1:-1], 1), np.float32)
     (counts, *_) = linear([ones, np.zeros_like(ones)][:parts])
     return np.ptp(counts.reshape(-1, size), axis=0) == 0
+
+
+def _sees_borders(layer):
+    """Whether a linear layer may give a constant input other outputs at a border."""
+    is_windowed = math.prod(getattr(layer, "kernel_size", ())) > 1
+    is_padded = is_windowed and layer.padding not in ("valid", "circular")
+    return is_padded or is_transposed(layer)
+
+
+def spread(layer, field, shape):
+    """What is known of a tensor of some size, from what is known at every place.
+
+    Args:
+        layer: The layer that it is for.
+        field: `Field`, of length 1 along the axes of unknown size.
+        shape: Shape of the tensor. Without unknown sizes, the field stays as it is.
+    """
+    if None not in shape[1:]:
+        return field
+    shape = [1, *(size or _room(layer) for size in shape[1:])]
+    known, values = (np.broadcast_to(part, shape) for part in field)
+    if is_linear(layer) and _sees_borders(layer):
+        known = known & (values == 0)
+    return _field(known, values)
+
+
+def _room(layer):
+    """A size that a layer can work on, where any will do."""
+    layer = layer.layer if isinstance(layer, layers.PerPart) else layer
+    window = np.multiply(
+        getattr(layer, "kernel_size", 1), getattr(layer, "dilation_rate", 1)
+    )
+    cropped = np.sum(getattr(layer, "cropping", 0), axis=-1) + 1
+    pool, reshaped = getattr(layer, "pool_size", 1), getattr(layer, "target_shape", 1)
+    return int(
+        max(np.max(window), np.max(cropped), np.max(pool), abs(np.prod(reshaped)))
+    )
 
 
 def _twin(layer, values, **changes):

@@ -188,12 +188,16 @@ def _constants(tape):
     fields = {}
     for at, step in enumerate(tape.steps):
         if step.rule is not None:
-            inputs = [fields.get(n) or _unknown(tape.shapes[n]) for n in step.inputs]
+            shapes = [tape.shapes[n] for n in step.inputs]
+            inputs = [
+                channels.spread(step.layer, fields.get(n) or _unknown(shape), shape)
+                for n, shape in zip(step.inputs, shapes, strict=True)
+            ]
             for number, field in zip(
                 step.outputs, step.rule.fields(inputs), strict=True
             ):
                 if None in tape.shapes[number][1:]:
-                    field = _even_only(field)
+                    field = _even_only(field, tape.shapes[number])
                 fields[number] = field
                 constants[number] = field.constants()
         for number in step.inputs:  # fields are as large as the tensors are
@@ -208,10 +212,12 @@ def _unknown(shape):
     return channels.Field(np.zeros(values.shape, bool), values)
 
 
-def _even_only(field):
+def _even_only(field, shape):
     """Where the size is not known, only what does not depend on the place."""
-    known = np.broadcast_to(~np.isnan(field.constants()), field.known.shape)
-    return channels.Field(known, np.where(known, field.values, np.float32(0)))
+    constants = field.constants()
+    shape = [1, *(size or 1 for size in shape[1:])]
+    known, values = ~np.isnan(constants), np.nan_to_num(constants).astype(np.float32)
+    return channels.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
 
 
 def _agree_between_calls(tape, constants):

@@ -226,3 +226,37 @@ def test_masks_of_sequences():
     inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
     inputs[:, 4:] = 0
     np.testing.assert_allclose(pruned(inputs), shrunk(inputs), atol=1e-5)
+
+
+def fully_convolutional():
+    x = keras.Input((None, None, 3))
+    y = keras.layers.Conv2D(5, 3, activation="sigmoid", name="first")(x)
+    y = keras.layers.MaxPooling2D(3, strides=1)(keras.layers.Cropping2D(1)(y))
+    y = keras.layers.Conv2D(5, 3, padding="same", activation="tanh", name="second")(y)
+    return keras.Model(x, keras.layers.Conv2D(2, 1, name="third")(y))
+
+
+def assert_same_images(left, right):
+    for size in (8, 11):
+        images = np.random.default_rng(0).normal(size=(2, size, size, 3))
+        np.testing.assert_allclose(left(images), right(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_of_any_size(seed):
+    pruned = masked(fully_convolutional(), 0.1, seed)
+    shrunk = cvzoo.shrink(pruned)
+    assert shrunk.get_layer("second").filters < 5
+    assert_same_images(pruned, shrunk)
+
+
+def test_in_images_of_any_size_padding_shows_a_constant_at_the_border():
+    model = fully_convolutional()
+    first = np.ones((3, 3, 3, 5), np.float32)
+    first[..., 0] = 0
+    second = np.ones((3, 3, 5, 5), np.float32)
+    second[:, :, 1:, 0] = 0  # reads a constant only
+    with_kernels(model, first=first, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("second").filters == 5
+    assert_same_images(model, shrunk)
