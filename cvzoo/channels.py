@@ -173,7 +173,7 @@ class Mapped:
 
     is_mixing = False
 
-    def __init__(self, sources, run, reach=None, is_product=False):
+    def __init__(self, sources, run, reach=None, is_product=False, reads=True):
         """`run` and `reach` are functions from the inputs' parts to the outputs'.
 
         Args:
@@ -182,9 +182,11 @@ class Mapped:
             reach: Gives what is not 0 where an input that is not 0 is made use of.
                 `None` for a layer that works at each place alone.
             is_product: Whether one factor of 0 makes the output 0.
+            reads: For each output channel, whether any weight joins it to its inputs.
         """
         self.sources, self._run = sources, run
         self._reach, self._is_product = reach, is_product
+        self._reads = reads
 
     def fields(self, inputs):
         """`Field`s of the outputs from those of the inputs."""
@@ -209,7 +211,7 @@ class Mapped:
                 factor = inputs[at : at + parts]
                 zero = [field.known & (field.values == 0) for field in factor]
                 known = [mask | np.logical_and.reduce(zero) for mask in known]
-        return known
+        return [mask | np.logical_not(self._reads) for mask in known]
 
     def used(self, outputs, sizes):
         """Which input channels matter, from which output channels do."""
@@ -217,7 +219,7 @@ class Mapped:
         for is_used, sources in zip(outputs, self.sources, strict=True):
             for source in sources:
                 if source.is_read:
-                    there = (source.channels >= 0) & is_used
+                    there = (source.channels >= 0) & is_used & self._reads
                     used[source.position][source.channels[there]] = True
         return used
 
@@ -417,7 +419,11 @@ def rule_for(layer, values, inputs, outputs):
                 return None
             channels = _of_groups(inputs[0][-1], outputs[0][-1])
             sources = _all_of(channels, len(inputs), len(outputs))
-            return Mapped(sources, _twin(layer, values), _reach(layer, values))
+            links = [part != 0 for part in values.kernel]
+            window = tuple(range(links[0].ndim - 2))
+            reads = np.logical_or.reduce(links).any(axis=window).ravel()
+            run, reach = _twin(layer, values), _reach(layer, values)
+            return Mapped(sources, run, reach, reads=reads)
         return Linear(layer, values, inputs[0])
     sources = _sources(layer, inputs, outputs)
     if sources is None:
@@ -430,7 +436,10 @@ def rule_for(layer, values, inputs, outputs):
     is_placing = type(inner) in _SPATIAL + _RESHAPING + _CONCATENATING
     is_placing |= getattr(layer, "layout", None) == "concatenated"
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
-    return Mapped(sources, run, run if is_placing else None, is_product)
+    reads = True
+    if type(layer) is keras.layers.BatchNormalization and layer.scale:
+        reads = kops.convert_to_numpy(layer.gamma) != 0
+    return Mapped(sources, run, run if is_placing else None, is_product, reads)
 
 
 def _sources(layer, inputs, outputs):

@@ -260,3 +260,35 @@ def test_in_images_of_any_size_padding_shows_a_constant_at_the_border():
     shrunk = cvzoo.shrink(model)
     assert shrunk.get_layer("second").filters == 5
     assert_same_images(model, shrunk)
+
+
+def test_units_that_only_dead_channels_of_a_depthwise_convolution_read_go():
+    x = keras.Input((6, 6, 2))
+    y = keras.layers.Conv2D(4, 3, name="first")(x)
+    y = keras.layers.Conv2D(3, 1, name="second")(y)
+    y = keras.layers.DepthwiseConv2D(3, padding="same", name="third")(y)
+    # The sum keeps the dead channel.
+    y = keras.layers.Add()([y, keras.layers.Conv2D(3, 3)(x)])
+    model = keras.Model(x, keras.layers.Conv2D(2, 1)(y))
+    second = np.ones((1, 1, 4, 3), np.float32)
+    second[:, :, :2, 1:] = 0
+    third = np.ones((3, 3, 3, 1), np.float32)
+    third[:, :, 0] = 0
+    with_kernels(model, second=second, third=third)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).filters for name in ("first", "second")] == [2, 3]
+    assert_same_outputs(model, shrunk)
+
+
+def test_channels_that_a_batch_norm_multiplies_with_zero_go():
+    x = keras.Input((5,))
+    y = keras.layers.Add()(
+        [keras.layers.Dense(6, name=name)(x) for name in ("left", "right")]
+    )
+    y = keras.layers.BatchNormalization(name="norm")(y)
+    y = keras.layers.Activation("sigmoid")(y)
+    model = keras.Model(x, keras.layers.Dense(2)(y))
+    model.get_layer("norm").gamma.assign([0, 0, 1, 1, 0, 1])
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 3]
+    assert_same_outputs(model, shrunk)
