@@ -61,8 +61,11 @@ _MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
-# Of `x + y` and the like, whose classes are not public.
+# Of `x + y` and `keras.ops.relu(x)`, whose classes are not public.
 _MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
+_ELEMENTWISE_OPERATIONS = {
+    "exp", *(name.replace("_", "") for name in _ELEMENTWISE)
+}
 _CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
 _DENSE = (keras.layers.Dense, layers.ComplexDense)
 _CONVOLUTIONS = (
@@ -480,6 +483,8 @@ def _is_merging_operation(layer, inputs):
 
 def _is_pointwise(layer):
     kind = type(layer)
+    if is_operation(layer):
+        return kind.__name__.lower() in _ELEMENTWISE_OPERATIONS
     if kind in (keras.layers.Activation, layers.SplitActivation):
         return _is_elementwise(layer)
     if kind is keras.layers.Rescaling:

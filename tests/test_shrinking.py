@@ -292,3 +292,18 @@ def test_channels_that_a_batch_norm_multiplies_with_zero_go():
     shrunk = cvzoo.shrink(model)
     assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 3]
     assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "activate", [keras.ops.relu, keras.activations.relu, keras.ops.silu]
+)
+def test_activations_may_be_operations(activate):
+    x = keras.Input((5,))
+    y = activate(keras.layers.Dense(7, name="first")(x))
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    kernel = np.ones((7, 3), np.float32)
+    kernel[2:] = 0
+    with_kernels(model, second=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert_same_outputs(model, shrunk)
