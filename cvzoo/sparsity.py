@@ -50,8 +50,11 @@ class BayesianModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
         kl = sum((one for one in penalties if one is not None), kops.zeros(()))
-        self.nll_tracker.update_state(loss * ops.replica_count() - kl)
-        self.kl_tracker.update_state(kl)
+        # A small last batch weighs less, as it does in the mean that `loss` is.
+        given = (one for one in keras.tree.flatten((x, y_pred)) if one is not None)
+        examples = kops.shape(next(given))[0]
+        self.nll_tracker.update_state(loss * ops.replica_count() - kl, examples)
+        self.kl_tracker.update_state(kl, examples)
         return loss
 
 

@@ -111,6 +111,18 @@ def test_loss_is_nll_plus_kl_in_training_and_nll_in_evaluation(make):
     np.testing.assert_allclose(logs["val_loss"], logs["val_nll"], rtol=1e-6)
 
 
+def test_loss_is_nll_plus_kl_where_the_last_batch_is_smaller():
+    sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[0], n_train=32))
+    inputs, labels = (part[:20] for part in data(sparse))
+    logs = sparse.fit(inputs, labels, batch_size=16, verbose=0).history
+    sums = np.add(logs["nll"], logs["kl"])
+    np.testing.assert_allclose(logs["loss"], sums, rtol=1e-6)
+    evaluated = sparse.evaluate(
+        inputs, labels, batch_size=16, verbose=0, return_dict=True
+    )
+    np.testing.assert_allclose(evaluated["loss"], evaluated["nll"], rtol=1e-6)
+
+
 def test_kl_is_counted_over_all_layers():
     sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[0], n_train=32))
     sparse.optimizer.learning_rate = 0.0
