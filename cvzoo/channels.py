@@ -61,8 +61,11 @@ _MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
-# Of `x + y` and the like, whose classes are not public.
+# Of `x + y` and `keras.ops.relu(x)`, whose classes are not public.
 _MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
+_ELEMENTWISE_OPERATIONS = {
+    "exp", *(name.replace("_", "") for name in _ELEMENTWISE)
+}
 _CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
 _DENSE = (keras.layers.Dense, layers.ComplexDense)
 _CONVOLUTIONS = (
@@ -99,6 +102,16 @@ def is_transposed(layer):
 def is_depthwise(layer):
     """Whether each output channel of a layer has one input channel."""
     return type(layer) in _DEPTHWISE
+
+
+def has_size(layer):
+    """Whether all calls of a layer have the same channels, those that it is made for.
+
+    A layer without weights, such as an activation, takes what it is given.
+    """
+    inner = layer.layer if isinstance(layer, layers.PerPart) else layer
+    is_reshape = type(inner) is keras.layers.Reshape
+    return not is_operation(layer) and (bool(layer.weights) or is_reshape)
 
 
 class Values:
@@ -158,9 +171,12 @@ class Mapped:
 
     Attributes:
         sources: For each output, its `Source`s.
+        is_mixing: See `Linear`.
     """
 
-    def __init__(self, sources, run, reach=None, is_product=False):
+    is_mixing = False
+
+    def __init__(self, sources, run, reach=None, is_product=False, reads=True):
         """`run` and `reach` are functions from the inputs' parts to the outputs'.
 
         Args:
@@ -169,9 +185,11 @@ class Mapped:
             reach: Gives what is not 0 where an input that is not 0 is made use of.
                 `None` for a layer that works at each place alone.
             is_product: Whether one factor of 0 makes the output 0.
+            reads: For each output channel, whether any weight joins it to its inputs.
         """
         self.sources, self._run = sources, run
         self._reach, self._is_product = reach, is_product
+        self._reads = reads
 
     def fields(self, inputs):
         """`Field`s of the outputs from those of the inputs."""
@@ -196,7 +214,7 @@ class Mapped:
                 factor = inputs[at : at + parts]
                 zero = [field.known & (field.values == 0) for field in factor]
                 known = [mask | np.logical_and.reduce(zero) for mask in known]
-        return known
+        return [mask | np.logical_not(self._reads) for mask in known]
 
     def used(self, outputs, sizes):
         """Which input channels matter, from which output channels do."""
@@ -204,7 +222,7 @@ class Mapped:
         for is_used, sources in zip(outputs, self.sources, strict=True):
             for source in sources:
                 if source.is_read:
-                    there = (source.channels >= 0) & is_used
+                    there = (source.channels >= 0) & is_used & self._reads
                     used[source.position][source.channels[there]] = True
         return used
 
@@ -214,10 +232,12 @@ class Linear:
 
     Attributes:
         links: `(inputs, outputs)`: whether the kernel joins two channels.
+        is_mixing: Whether the layer's activation, such as softmax, needs all outputs.
     """
 
     def __init__(self, layer, values, shape):
         self.layer, self.values = layer, values
+        self.is_mixing = not _is_elementwise(layer)
         self.links = self._any_over_window(slice(None))
         self._varying = self._any_over_window(~_even_taps(layer, shape))
 
@@ -233,16 +253,19 @@ class Linear:
 
     def used(self, outputs):
         """Which input channels matter, from which output channels do."""
-        is_used = np.logical_or.reduce(outputs)
-        return np.any(self.links, axis=1, where=is_used[None, :])
+        return np.any(self.links, axis=1, where=self._used_outputs(outputs))
 
     def needed(self, constants, outputs):
         """The same, without the channels that the bias can take over."""
-        is_used = np.logical_or.reduce(outputs)[None, :]
+        is_used = self._used_outputs(outputs)
         found = np.any(self._varying, axis=1, where=is_used)
         found &= ~np.logical_and.reduce([part == 0 for part in constants])
         unknown = np.logical_or.reduce([np.isnan(part) for part in constants])
         return found | (unknown & np.any(self.links, axis=1, where=is_used))
+
+    def _used_outputs(self, outputs):
+        is_used = np.logical_or.reduce(outputs)[None, :]
+        return np.ones_like(is_used) if self.is_mixing else is_used
 
     def shift(self, channels, constants):
         """What constant `channels` add to the parts of the bias."""
@@ -259,7 +282,8 @@ class Linear:
         """`Field`s of the outputs from those of the inputs."""
         reached = _reach(self.layer, self.values)([~field.known for field in inputs])
         outputs = _twin(self.layer, self.values)([field.values for field in inputs])
-        return [_field(reached[0] == 0, part) for part in outputs]
+        known = (reached[0] == 0) & (not self.is_mixing)
+        return [_field(known, part) for part in outputs]
 
 
 def _field(known, values):
@@ -274,11 +298,10 @@ def _even_taps(layer, shape):
     """
     window = getattr(layer, "kernel_size", ())
     size = math.prod(window)
-    if size == 1 and not is_transposed(layer):
-        return np.ones(1, bool)
+    if not _sees_borders(layer):
+        return np.ones(size, bool)
     if None in shape[1:-1]:
-        no_padding = getattr(layer, "padding", "") in ("valid", "circular")
-        return np.full(size, no_padding and not is_transposed(layer))
+        return np.zeros(size, bool)
     kernel = np.eye(size, dtype=np.float32).reshape(*window, 1, size)
     if is_transposed(layer):
         kernel = kernel.swapaxes(-1, -2)
@@ -288,6 +311,43 @@ def _even_taps(layer, shape):
     ones = np.ones((1, *shape[1:-1], 1), np.float32)
     (counts, *_) = linear([ones, np.zeros_like(ones)][:parts])
     return np.ptp(counts.reshape(-1, size), axis=0) == 0
+
+
+def _sees_borders(layer):
+    """Whether a linear layer may give a constant input other outputs at a border."""
+    is_windowed = math.prod(getattr(layer, "kernel_size", ())) > 1
+    is_padded = is_windowed and layer.padding not in ("valid", "circular")
+    return is_padded or is_transposed(layer)
+
+
+def spread(layer, field, shape):
+    """What is known of a tensor of some size, from what is known at every place.
+
+    Args:
+        layer: The layer that it is for.
+        field: `Field`, of length 1 along the axes of unknown size.
+        shape: Shape of the tensor. Without unknown sizes, the field stays as it is.
+    """
+    if None not in shape[1:]:
+        return field
+    shape = [1, *(size or _room(layer) for size in shape[1:])]
+    known, values = (np.broadcast_to(part, shape) for part in field)
+    if is_linear(layer) and _sees_borders(layer):
+        known = known & (values == 0)
+    return _field(known, values)
+
+
+def _room(layer):
+    """A size that a layer can work on, where any will do."""
+    layer = layer.layer if isinstance(layer, layers.PerPart) else layer
+    window = np.multiply(
+        getattr(layer, "kernel_size", 1), getattr(layer, "dilation_rate", 1)
+    )
+    cropped = np.sum(getattr(layer, "cropping", 0), axis=-1) + 1
+    pool, reshaped = getattr(layer, "pool_size", 1), getattr(layer, "target_shape", 1)
+    return int(
+        max(np.max(window), np.max(cropped), np.max(pool), abs(np.prod(reshaped)))
+    )
 
 
 def _twin(layer, values, **changes):
@@ -355,12 +415,18 @@ def rule_for(layer, values, inputs, outputs):
     if not _is_last(layer, len(inputs[0])):
         return None
     if is_linear(layer):
-        if not _is_elementwise(layer) or getattr(layer, "groups", 1) != 1:
+        if getattr(layer, "groups", 1) != 1:
             return None
         if is_depthwise(layer):
+            if not _is_elementwise(layer):
+                return None
             channels = _of_groups(inputs[0][-1], outputs[0][-1])
             sources = _all_of(channels, len(inputs), len(outputs))
-            return Mapped(sources, _twin(layer, values), _reach(layer, values))
+            links = [part != 0 for part in values.kernel]
+            window = tuple(range(links[0].ndim - 2))
+            reads = np.logical_or.reduce(links).any(axis=window).ravel()
+            run, reach = _twin(layer, values), _reach(layer, values)
+            return Mapped(sources, run, reach, reads=reads)
         return Linear(layer, values, inputs[0])
     sources = _sources(layer, inputs, outputs)
     if sources is None:
@@ -373,7 +439,10 @@ def rule_for(layer, values, inputs, outputs):
     is_placing = type(inner) in _SPATIAL + _RESHAPING + _CONCATENATING
     is_placing |= getattr(layer, "layout", None) == "concatenated"
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
-    return Mapped(sources, run, run if is_placing else None, is_product)
+    reads = True
+    if type(layer) is keras.layers.BatchNormalization and layer.scale:
+        reads = kops.convert_to_numpy(layer.gamma) != 0
+    return Mapped(sources, run, run if is_placing else None, is_product, reads)
 
 
 def _sources(layer, inputs, outputs):
@@ -414,6 +483,8 @@ def _is_merging_operation(layer, inputs):
 
 def _is_pointwise(layer):
     kind = type(layer)
+    if is_operation(layer):
+        return kind.__name__.lower() in _ELEMENTWISE_OPERATIONS
     if kind in (keras.layers.Activation, layers.SplitActivation):
         return _is_elementwise(layer)
     if kind is keras.layers.Rescaling:

@@ -78,7 +78,8 @@ def _linear_before(plan, name):
     """The one layer whose output a batch norm alone reads, or `None`."""
     layer = plan.layers[name]
     calls = [call for call in plan.calls if call.layer == name]
-    if type(layer) is not keras.layers.BatchNormalization or len(calls) != 1:
+    is_norm = type(layer) is keras.layers.BatchNormalization
+    if not is_norm or len(calls) != 1 or not _are_plain(plan, name):
         return None
     (tensor,) = calls[0].tensors
     source = plan.layers[tensor.layer]
@@ -89,7 +90,7 @@ def _linear_before(plan, name):
         and all(output.layer not in (name, tensor.layer) for output in plan.outputs)
     )
     is_linear = getattr(source, "activation", None) is keras.activations.linear
-    if not (is_last and is_read_once and is_linear and _are_plain(plan, name)):
+    if not (is_last and is_read_once and is_linear):
         return None
     is_first = getattr(source, "data_format", "channels_last") == "channels_first"
     return None if is_first else tensor.layer

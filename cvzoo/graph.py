@@ -195,11 +195,14 @@ def check_pairs(model):
 
 
 def tensors(structure):
-    """All tensors of a structure, flat; other values are left out."""
+    """All tensors of a structure, flat; other values are left out.
+
+    Dictionaries are read by sorted keys, as Keras numbers inputs and outputs.
+    """
     if isinstance(structure, Tensor):
         return [structure]
     if isinstance(structure, dict):
-        structure = structure.values()
+        structure = [structure[key] for key in sorted(structure)]
     elif not isinstance(structure, (tuple, list)):
         return []
     return [tensor for item in structure for tensor in tensors(item)]

@@ -124,13 +124,13 @@ class _Tape:
         shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
         rule = channels.rule_for(layer, values, *shapes) if is_plain else None
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
-        first = self._first_call.setdefault(id(layer), step)
-        for left, right in zip(
-            first.inputs + first.outputs, step.inputs + step.outputs, strict=True
-        ):
-            if self.sizes[left] == self.sizes[right]:
-                self.tied.append((left, right))
         self.steps.append(step)
+        if not channels.has_size(layer):
+            return
+        first = self._first_call.setdefault(id(layer), step)
+        # One of the calls may have more, such as a mask.
+        for before, now in ((first.inputs, step.inputs), (first.outputs, step.outputs)):
+            self.tied += zip(before, now, strict=False)
 
 
 def _is_plain(layer, call):
@@ -162,8 +162,11 @@ def _plan(tape):
         pinned[groups[number]] = True
     for step in tape.steps:
         if step.rule is None:
-            for number in step.inputs + step.outputs:
-                pinned[groups[number]] = True
+            whole = step.inputs + step.outputs
+        else:
+            whole = step.outputs if step.rule.is_mixing else []
+        for number in whole:
+            pinned[groups[number]] = True
     while True:
         dropped = _dropped(tape, groups, pinned, constants)
         keep = [~dropped[group] for group in groups]
@@ -185,12 +188,16 @@ def _constants(tape):
     fields = {}
     for at, step in enumerate(tape.steps):
         if step.rule is not None:
-            inputs = [fields.get(n) or _unknown(tape.shapes[n]) for n in step.inputs]
+            shapes = [tape.shapes[n] for n in step.inputs]
+            inputs = [
+                channels.spread(step.layer, fields.get(n) or _unknown(shape), shape)
+                for n, shape in zip(step.inputs, shapes, strict=True)
+            ]
             for number, field in zip(
                 step.outputs, step.rule.fields(inputs), strict=True
             ):
                 if None in tape.shapes[number][1:]:
-                    field = _even_only(field)
+                    field = _even_only(field, tape.shapes[number])
                 fields[number] = field
                 constants[number] = field.constants()
         for number in step.inputs:  # fields are as large as the tensors are
@@ -205,10 +212,12 @@ def _unknown(shape):
     return channels.Field(np.zeros(values.shape, bool), values)
 
 
-def _even_only(field):
+def _even_only(field, shape):
     """Where the size is not known, only what does not depend on the place."""
-    known = np.broadcast_to(~np.isnan(field.constants()), field.known.shape)
-    return channels.Field(known, np.where(known, field.values, np.float32(0)))
+    constants = field.constants()
+    shape = [1, *(size or 1 for size in shape[1:])]
+    known, values = ~np.isnan(constants), np.nan_to_num(constants).astype(np.float32)
+    return channels.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
 
 
 def _agree_between_calls(tape, constants):

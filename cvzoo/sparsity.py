@@ -1,5 +1,6 @@
 """`sparsify` and `prune`: the second and third stage of paper 2 for a Keras model."""
 
+import numbers
 import warnings
 
 import keras
@@ -50,8 +51,11 @@ class BayesianModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         penalties = [layer.penalty for layer in sparse_layers(self)] if training else []
         kl = sum((one for one in penalties if one is not None), kops.zeros(()))
-        self.nll_tracker.update_state(loss * ops.replica_count() - kl)
-        self.kl_tracker.update_state(kl)
+        # A small last batch weighs less, as it does in the mean that `loss` is.
+        given = (one for one in keras.tree.flatten((x, y_pred)) if one is not None)
+        examples = kops.shape(next(given))[0]
+        self.nll_tracker.update_state(loss * ops.replica_count() - kl, examples)
+        self.kl_tracker.update_state(kl, examples)
         return loss
 
 
@@ -128,8 +132,11 @@ def prune(model, threshold=THRESHOLD):
         A `keras.Model`, not compiled, whose layers hold a `FixedMask`, so that
         training goes on without the pruned weights.
     """
-    if threshold != threshold:
-        raise ValueError("`threshold` must be a number. Received NaN.")
+    if not isinstance(threshold, numbers.Real) or threshold != threshold:
+        raise ValueError(
+            "`threshold` must be a number, a bound of log α such as -0.5. Received: "
+            f"{threshold!r}"
+        )
     model = _functional(model)
     sources = sparse_layers(model)
     if not sources:
@@ -137,7 +144,7 @@ def prune(model, threshold=THRESHOLD):
             f"No layer of model '{model.name}' holds a sparsifier. Make one with "
             "`cvzoo.sparsify` and train it first."
         )
-    masks = {id(layer): _mask(layer, threshold) for layer in sources}
+    masks = {id(layer): surviving(layer, threshold) for layer in sources}
     dead = [
         layer.name
         for layer in sources
@@ -154,7 +161,12 @@ def prune(model, threshold=THRESHOLD):
     return with_masks(model, lambda layer: masks.get(id(layer)))
 
 
-def _mask(layer, threshold):
+def surviving(layer, threshold):
+    """Which weights of a layer with a sparsifier stay, or `None` for all.
+
+    Raises:
+        ValueError: NaN or infinity among its numbers.
+    """
     variables = [*layer.kernel_parts, layer.log_sigma2]
     for variable in variables:
         if variable is not None and not np.isfinite(variable).all():
@@ -247,7 +259,10 @@ def plain_class(layer):
 
 
 def _functional(model):
-    """`graph.functional`, with a message of its own for subclassed models."""
+    """`graph.functional`, with a message of its own for subclassed models.
+
+    Nested ones are refused too.
+    """
     is_model = isinstance(model, keras.Model)
     # Keras puts its Functional class among the bases; it has no public name.
     bases = {base.__name__ for base in type(model).__mro__}
@@ -258,7 +273,11 @@ def _functional(model):
             "it as `keras.Model(inputs, outputs)`, or give `sparsifier=` to its "
             "complex layers yourself."
         )
-    return graph.functional(model)
+    model = graph.functional(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _functional(layer)
+    return model
 
 
 def _with_sparsifiers(model, choose):

@@ -117,7 +117,7 @@ def threshold_curve(
         )
     compiling = _compiling(bayesian, loss, metrics)
 
-    masks = {id(layer): layer.sparsifier.keep(layer, np.inf) for layer in sources}
+    masks = {id(layer): sparsity.surviving(layer, np.inf) for layer in sources}
     sources = [layer for layer in sources if masks[id(layer)] is not None]
     # One model for all thresholds: only its masks change, so nothing is traced anew.
     masked = sparsity.with_masks(

@@ -52,6 +52,11 @@ def assign(model, tensors):
 
 def named_layers(model, prefix=""):
     """Pairs of the path of each layer and it, those of nested models included."""
+    if not model.built:
+        raise ValueError(
+            f"Model '{model.name}' has no weights yet. Begin it with "
+            "`keras.Input(shape)`, or call it once on data."
+        )
     for layer in model.layers:
         name = prefix + layer.name
         if isinstance(layer, keras.Model):

@@ -128,3 +128,13 @@ def test_a_call_with_several_arguments_has_no_single_input():
     call = next(call for call in plan.calls if call.layer == "attention")
     with pytest.raises(ValueError, match="'attention' is called with more than"):
         call.inputs  # noqa: B018
+
+
+def test_dictionaries_are_flat_in_the_order_of_keras():
+    x, y = keras.Input((2,), name="x"), keras.Input((3,), name="a")
+    model = keras.Model({"x": x, "a": y}, {"right": x + 1, "left": y + 1})
+    plan = graph.read(model)
+    assert plan.inputs == ["a", "x"]
+    expected = [tensor.shape for tensor in model.outputs]
+    found = [plan.layers[tensor.layer].output.shape for tensor in plan.outputs]
+    assert found == expected

@@ -162,3 +162,148 @@ def test_layers_of_nested_models_become_plain_too():
     assert len(sparsity.sparse_layers(pruned)) == 2
     assert sparsity.sparse_layers(shrunk) == []
     assert_same_outputs(pruned, shrunk)
+
+
+def test_nested_models_may_take_and_give_dictionaries():
+    left, right = (keras.Input((4,), name=name) for name in ("left", "right"))
+    inner = keras.Model(
+        {"right": right, "left": left},
+        {
+            "wide": keras.layers.Dense(5)(left),
+            "both": keras.layers.Dense(5)(keras.layers.Concatenate()([left, right])),
+        },
+    )
+    x = keras.Input((4,))
+    inputs = {key: keras.layers.Dense(4, "relu")(x) for key in ("left", "right")}
+    found = inner(inputs)
+    joined = keras.layers.Concatenate()([found["wide"], found["both"]])
+    model = keras.Model(x, keras.layers.Dense(2)(joined))
+    for seed in range(3):
+        pruned = masked(model, 0.3, seed)
+        assert_same_outputs(pruned, cvzoo.shrink(pruned))
+
+
+def test_units_before_a_softmax_go_and_its_own_stay():
+    x = keras.Input((5,))
+    y = keras.layers.Dense(7, "relu", name="first")(x)
+    y = keras.layers.Dense(6, "softmax", name="second")(y)
+    model = keras.Model(x, keras.layers.Dense(3, name="third")(y))
+    second = np.ones((7, 6), np.float32)
+    second[:4] = 0
+    second[4, 1:] = 0  # only for a unit that only the softmax reads
+    third = np.ones((6, 3), np.float32)
+    third[:2] = 0
+    with_kernels(model, second=second, third=third)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("first", "second")] == [3, 6]
+    assert_same_outputs(model, shrunk)
+
+
+def test_one_activation_for_several_layers_does_not_tie_their_units():
+    x = keras.Input((5,))
+    activation, y = keras.layers.ReLU(), x
+    for name in ("first", "second", "third"):
+        y = activation(keras.layers.Dense(7, name=name)(y))
+    model = keras.Model(x, keras.layers.Dense(3, name="last")(y))
+    third = np.ones((7, 7), np.float32)
+    third[2:] = 0
+    last = np.ones((7, 3), np.float32)
+    last[4:] = 0
+    with_kernels(model, third=third, last=last)
+    shrunk = cvzoo.shrink(model)
+    units = [shrunk.get_layer(name).units for name in ("first", "second", "third")]
+    assert units == [7, 2, 4]
+    assert_same_outputs(model, shrunk)
+
+
+def test_masks_of_sequences():
+    x = keras.Input((6, 3))
+    y = keras.layers.Masking()(x)
+    y = keras.layers.BatchNormalization()(keras.layers.Dense(5)(y))
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    pruned = masked(keras.Model(x, keras.layers.Dense(2)(y)), 0.3, 0)
+    shrunk = cvzoo.shrink(pruned)
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[:, 4:] = 0
+    np.testing.assert_allclose(pruned(inputs), shrunk(inputs), atol=1e-5)
+
+
+def fully_convolutional():
+    x = keras.Input((None, None, 3))
+    y = keras.layers.Conv2D(5, 3, activation="sigmoid", name="first")(x)
+    y = keras.layers.MaxPooling2D(3, strides=1)(keras.layers.Cropping2D(1)(y))
+    y = keras.layers.Conv2D(5, 3, padding="same", activation="tanh", name="second")(y)
+    return keras.Model(x, keras.layers.Conv2D(2, 1, name="third")(y))
+
+
+def assert_same_images(left, right):
+    for size in (8, 11):
+        images = np.random.default_rng(0).normal(size=(2, size, size, 3))
+        np.testing.assert_allclose(left(images), right(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_of_any_size(seed):
+    pruned = masked(fully_convolutional(), 0.1, seed)
+    shrunk = cvzoo.shrink(pruned)
+    assert shrunk.get_layer("second").filters < 5
+    assert_same_images(pruned, shrunk)
+
+
+def test_in_images_of_any_size_padding_shows_a_constant_at_the_border():
+    model = fully_convolutional()
+    first = np.ones((3, 3, 3, 5), np.float32)
+    first[..., 0] = 0
+    second = np.ones((3, 3, 5, 5), np.float32)
+    second[:, :, 1:, 0] = 0  # reads a constant only
+    with_kernels(model, first=first, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("second").filters == 5
+    assert_same_images(model, shrunk)
+
+
+def test_units_that_only_dead_channels_of_a_depthwise_convolution_read_go():
+    x = keras.Input((6, 6, 2))
+    y = keras.layers.Conv2D(4, 3, name="first")(x)
+    y = keras.layers.Conv2D(3, 1, name="second")(y)
+    y = keras.layers.DepthwiseConv2D(3, padding="same", name="third")(y)
+    # The sum keeps the dead channel.
+    y = keras.layers.Add()([y, keras.layers.Conv2D(3, 3)(x)])
+    model = keras.Model(x, keras.layers.Conv2D(2, 1)(y))
+    second = np.ones((1, 1, 4, 3), np.float32)
+    second[:, :, :2, 1:] = 0
+    third = np.ones((3, 3, 3, 1), np.float32)
+    third[:, :, 0] = 0
+    with_kernels(model, second=second, third=third)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).filters for name in ("first", "second")] == [2, 3]
+    assert_same_outputs(model, shrunk)
+
+
+def test_channels_that_a_batch_norm_multiplies_with_zero_go():
+    x = keras.Input((5,))
+    y = keras.layers.Add()(
+        [keras.layers.Dense(6, name=name)(x) for name in ("left", "right")]
+    )
+    y = keras.layers.BatchNormalization(name="norm")(y)
+    y = keras.layers.Activation("sigmoid")(y)
+    model = keras.Model(x, keras.layers.Dense(2)(y))
+    model.get_layer("norm").gamma.assign([0, 0, 1, 1, 0, 1])
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 3]
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "activate", [keras.ops.relu, keras.activations.relu, keras.ops.silu]
+)
+def test_activations_may_be_operations(activate):
+    x = keras.Input((5,))
+    y = activate(keras.layers.Dense(7, name="first")(x))
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    kernel = np.ones((7, 3), np.float32)
+    kernel[2:] = 0
+    with_kernels(model, second=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert_same_outputs(model, shrunk)

@@ -111,6 +111,18 @@ def test_loss_is_nll_plus_kl_in_training_and_nll_in_evaluation(make):
     np.testing.assert_allclose(logs["val_loss"], logs["val_nll"], rtol=1e-6)
 
 
+def test_loss_is_nll_plus_kl_where_the_last_batch_is_smaller():
+    sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[0], n_train=32))
+    inputs, labels = (part[:20] for part in data(sparse))
+    logs = sparse.fit(inputs, labels, batch_size=16, verbose=0).history
+    sums = np.add(logs["nll"], logs["kl"])
+    np.testing.assert_allclose(logs["loss"], sums, rtol=1e-6)
+    evaluated = sparse.evaluate(
+        inputs, labels, batch_size=16, verbose=0, return_dict=True
+    )
+    np.testing.assert_allclose(evaluated["loss"], evaluated["nll"], rtol=1e-6)
+
+
 def test_kl_is_counted_over_all_layers():
     sparse = compiled(cvzoo.sparsify(small_model(), SPARSIFIERS[0], n_train=32))
     sparse.optimizer.learning_rate = 0.0
@@ -213,10 +225,11 @@ def test_classes_and_functions_of_something_else_are_refused(wrong):
         cvzoo.sparsify(real_model(), wrong, n_train=32)
 
 
-def test_a_threshold_of_nan_is_refused():
+@pytest.mark.parametrize("threshold", [float("nan"), None, "high", [-0.5, 0.5]])
+def test_a_threshold_that_is_no_number_is_refused(threshold):
     sparse = cvzoo.sparsify(real_model(), SPARSIFIERS[0], n_train=32)
-    with pytest.raises(ValueError, match="Received NaN"):
-        cvzoo.prune(sparse, threshold=float("nan"))
+    with pytest.raises(ValueError, match="must be a number.*Received"):
+        cvzoo.prune(sparse, threshold)
 
 
 def test_a_threshold_that_kills_a_layer_gives_a_warning_and_a_constant():
@@ -263,10 +276,22 @@ def test_subclassed_models_are_refused_with_what_to_do(stage, built):
         stage(model, *arguments)
 
 
+@pytest.mark.parametrize(
+    "stage", [lambda model: cvzoo.sparsify(model, SPARSIFIERS[0], 32), cvzoo.shrink]
+)
+def test_nested_subclassed_models_are_refused_with_what_to_do(stage):
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(2)(Subclassed()(x)))
+    with pytest.raises(ValueError, match="subclassed Subclassed.*Build it as"):
+        stage(model)
+
+
 def test_a_model_without_shapes_is_refused_with_what_to_do():
     model = keras.Sequential([keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="no shapes yet. Begin it with"):
         cvzoo.sparsify(model, SPARSIFIERS[0], n_train=32)
+    with pytest.raises(ValueError, match="no weights yet. Begin it with"):
+        cvzoo.compression_report(model)
 
 
 def test_what_is_no_model_is_refused():

@@ -114,3 +114,11 @@ def test_what_cannot_be_evaluated_is_refused():
     bayesian.compile("adam", lambda y_true, y_pred: keras.ops.mean(y_pred))
     with pytest.raises(ValueError, match="cannot be copied. Pass `loss`"):
         cvzoo.threshold_curve(bayesian, data)
+
+
+def test_a_network_that_diverged_is_refused():
+    bayesian = bayesian_model()
+    layer = bayesian.get_layer("hidden")
+    layer.log_sigma2.assign(np.full(layer.log_sigma2.shape, np.nan))
+    with pytest.raises(ValueError, match="layer 'hidden' must be finite"):
+        cvzoo.threshold_curve(bayesian, data_for(bayesian))
