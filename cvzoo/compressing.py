@@ -10,7 +10,7 @@ from rich import progress as bars
 
 from cvzoo import methods, reporting, rounding, shrinking, sparsity, weights
 from cvzoo.examples import Data
-from cvzoo.searching import TRIALS, Result, Search, Trial, Watched, choose_metric
+from cvzoo.searching import TRIALS, Result, Search, Trial, choose_metric
 from cvzoo.sparsity import THRESHOLD
 
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
@@ -97,10 +97,10 @@ def compress(
         target_compression: How many times fewer numbers the model should have.
         epochs: Epochs of pre-training, sparsification and fine-tuning.
         n_train: Number of training examples; needed where it cannot be counted.
-        metric: Name of the metric to watch. Defaults to the first compiled one, or the
-            loss.
+        metric: Name of the metric to watch. Defaults to the first compiled one that is
+            one number, or the loss.
         mode: `"max"` or `"min"`: whether more of the metric is better. `"auto"` goes
-            by its name.
+            by its name, and raises where that does not tell.
         batch_size: For arrays, as in `fit`.
         threshold: Weights stay if log α is at most this, see `cvzoo.prune`.
         values: What the compact model's numbers are rounded to, see
@@ -120,10 +120,12 @@ def compress(
         )
     data = Data(train, validation_data, batch_size, n_train)
     stages = _Stages(model, data, methods.METHODS[method], epochs, threshold, values)
+    scores = data.evaluate(model)
+    watched = choose_metric(scores, metric, mode)
     with _progress(verbose) as progress:
         start = stages.pretrain(progress)
-        scores = data.evaluate(start)
-        watched = Watched(choose_metric(scores, metric), mode)
+        if start is not model:
+            scores = data.evaluate(start)
         search = Search(
             lambda pressure: stages.run(start, pressure, watched.name, progress),
             watched,

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 
 
 class Data:
@@ -58,9 +59,16 @@ class Data:
         )
 
     def evaluate(self, model):
-        """Name of each metric → its value on the validation data."""
+        """Name of each metric that is one number → its value on the validation data.
+
+        In the order in which they were compiled, the loss first.
+        """
         scores = model.evaluate(**self._validation, return_dict=True, verbose=0)
-        return {name: float(value) for name, value in scores.items()}
+        # `evaluate` sorts by name; this is the order in which they were compiled.
+        names = model.get_metrics_result()
+        return {
+            name: float(scores[name]) for name in names if not np.ndim(scores[name])
+        }
 
 
 def _as_arguments(data, batch_size):

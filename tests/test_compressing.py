@@ -8,7 +8,7 @@ import cvzoo
 from cvzoo import compressing, sparsity
 from cvzoo.examples import Data
 from cvzoo.methods import METHODS
-from cvzoo.searching import Result, Search, Trial, Watched
+from cvzoo.searching import Result, Search, Trial, Watched, choose_metric
 
 EXAMPLES = 192
 
@@ -96,15 +96,13 @@ def test_a_target_that_was_missed_is_reported(trained):
     assert not report.is_met and compact.input_shape == (None, 20)
 
 
-def search(trials=8, mode="auto", name="accuracy"):
+def search(trials=8):
     """Over a network whose metric falls by a hundredth for each unit of pressure."""
 
     def run(pressure):
-        sign = 1 if mode == "auto" else -1
-        metric = 0.9 - sign * pressure / 100
-        return Result(Trial(pressure, 2 * pressure, metric), None)
+        return Result(Trial(pressure, 2 * pressure, 0.9 - pressure / 100), None)
 
-    return Search(run, Watched(name, mode), 0.9, trials)
+    return Search(run, Watched("accuracy", True), 0.9, trials)
 
 
 @pytest.mark.parametrize("start", [0.2, 5.0, 300.0])
@@ -135,13 +133,44 @@ def test_the_search_for_a_compression_ends_near_it(method, target):
         ("val_auc", "auto", 0.1),
         ("mean_absolute_error", "auto", -0.1),
         ("loss", "auto", -0.1),
+        ("mean_io_u_1", "auto", 0.1),
+        ("dice_loss", "auto", -0.1),
+        ("false_accept_rate", "auto", -0.1),
         ("own", "max", 0.1),
         ("accuracy", "min", -0.1),
     ],
 )
 def test_worse_is_more_or_less(name, mode, loss):
-    assert Watched(name, mode).loss(0.9, 0.8) == pytest.approx(loss)
-    assert Watched(name, mode).loss(0.9, float("nan")) == float("inf")
+    watched = choose_metric({"loss": 1.0, name: 0.9}, name, mode)
+    assert watched.loss(0.9, 0.8) == pytest.approx(loss)
+    assert watched.loss(0.9, float("nan")) == float("inf")
+
+
+def test_a_name_that_does_not_tell_what_is_better_needs_a_mode():
+    with pytest.raises(ValueError, match="'score' does not tell.*Give `mode='max'`"):
+        choose_metric({"loss": 1.0, "score": 0.9})
+    with pytest.raises(ValueError, match="`mode` must be 'auto', 'max' or 'min'"):
+        choose_metric({"loss": 1.0}, mode="maximum")
+
+
+def test_the_first_compiled_metric_that_is_one_number_is_watched():
+    inputs = keras.Input((20,))
+    outputs = [keras.layers.Dense(3, "softmax", name=name)(inputs) for name in "ab"]
+    model = keras.Model(inputs, outputs)
+    features, labels = data()
+    one_hot = keras.utils.to_categorical(labels, 3)
+    examples = (features, [one_hot, one_hot])
+    model.compile(
+        loss=["categorical_crossentropy"] * 2,
+        metrics=[None, [keras.metrics.F1Score(), "recall", "accuracy"]],
+    )
+    scores = Data(examples, examples).evaluate(model)
+    assert list(scores) == ["loss", "b_recall", "b_accuracy", "a_loss", "b_loss"]
+    assert choose_metric(scores) == Watched("b_recall", True)
+    losses = {name: scores[name] for name in ("a_loss", "loss")}
+    assert choose_metric(losses) == Watched("loss", False)
+    with pytest.raises(ValueError, match="no metric 'b_f1_score' that is one number"):
+        choose_metric(scores, "b_f1_score")
 
 
 def test_examples_and_steps_are_counted():
@@ -177,7 +206,7 @@ def test_examples_and_steps_are_counted():
         ({"target_compression": 2, "trials": 0}, "`trials` must be"),
         (
             {"target_compression": 2, "metric": "auc"},
-            "no metric 'auc'. It has: accuracy",
+            "no metric 'auc' that is one number. It has: loss, accuracy",
         ),
         (
             {"target_compression": 2, "method": "magnitude", "values": "posterior"},
