@@ -186,12 +186,44 @@ def test_examples_and_steps_are_counted():
     assert (found.n_train, found.steps_per_epoch) == (130, 3)
     with pytest.raises(ValueError, match="Give it as `n_train`"):
         Data(unknown, data())
-    with pytest.raises(ValueError, match="without end"):
-        Data(batches.repeat(), data())
-    with pytest.raises(ValueError, match="`n_train` must be positive"):
-        Data(data(), data(), n_train=0)
-    with pytest.raises(ValueError, match="tuple of 1"):
-        Data((data()[0],), data())
+    found = Data(data(), data(), n_train=10_000)
+    assert (found.n_train, found.steps_per_epoch) == (10_000, 6)
+
+
+class Endless(keras.utils.PyDataset):
+    num_batches = None
+
+    def __getitem__(self, index):
+        return data()
+
+
+class Once(Endless):
+    num_batches = 1
+
+
+def test_data_that_cannot_be_gone_through_again_and_again():
+    import tensorflow as tf
+
+    assert Data(Once(), Once()).n_train == EXAMPLES
+    batches = tf.data.Dataset.from_tensor_slices(data()).batch(64)
+    for endless in (batches.repeat(), Endless()):
+        with pytest.raises(ValueError, match="training data are without end"):
+            Data(endless, data())
+        with pytest.raises(ValueError, match="validation data are without end"):
+            Data(data(), endless)
+    with pytest.raises(ValueError, match="at least one batch"):
+        Data(batches.take(0), data())
+    generator = (batch for batch in [data()])
+    for wrong in (generator, list(data()), data()[0], data()[:1], None):
+        with pytest.raises(ValueError, match="Data must be a"):
+            Data(wrong, data(), n_train=EXAMPLES)
+        with pytest.raises(ValueError, match="Data must be a"):
+            Data(data(), wrong)
+    for wrong in (0, 2.5, "100", float("nan")):
+        with pytest.raises(ValueError, match="`n_train` must be positive"):
+            Data(data(), data(), n_train=wrong)
+        with pytest.raises(ValueError, match="`batch_size` must be positive"):
+            Data(data(), data(), batch_size=wrong)
 
 
 @pytest.mark.parametrize(
@@ -200,10 +232,20 @@ def test_examples_and_steps_are_counted():
         ({}, "Give one target"),
         ({"max_metric_loss": 0.1, "target_compression": 2}, "Give one target"),
         ({"target_compression": 1}, "must be above 1"),
+        ({"target_compression": "10"}, "must be above 1"),
+        ({"target_compression": float("inf")}, "must be above 1"),
         ({"max_metric_loss": -0.1}, "must not be negative"),
+        ({"max_metric_loss": "1 %"}, "must not be negative"),
+        ({"target_compression": 2, "epochs": 75}, "`epochs` must be three"),
+        ({"target_compression": 2, "epochs": (0, 2.5, 1)}, "`epochs` must be three"),
+        ({"target_compression": 2, "epochs": "abc"}, "`epochs` must be three"),
+        ({"target_compression": 2, "threshold": float("nan")}, "`threshold` must be"),
+        ({"target_compression": 2, "values": "int8"}, "`values` must be one of"),
+        ({"target_compression": 2, "method": ["ard"]}, "`method` must be one of"),
         ({"target_compression": 2, "method": "magic"}, "`method` must be one of"),
         ({"target_compression": 2, "epochs": (0, 0, 1)}, "`epochs` must be"),
         ({"target_compression": 2, "trials": 0}, "`trials` must be"),
+        ({"target_compression": 2, "trials": 1.5}, "`trials` must be"),
         (
             {"target_compression": 2, "metric": "auc"},
             "no metric 'auc' that is one number. It has: loss, accuracy",
@@ -217,6 +259,24 @@ def test_examples_and_steps_are_counted():
 def test_bad_arguments(trained, arguments, message):
     with pytest.raises(ValueError, match=message):
         cvzoo.compress(trained, data(), data(1), **arguments, verbose=0)
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def test_models_whose_graph_cannot_be_read():
+    unbuilt = keras.Sequential([keras.layers.Dense(3)], name="unbuilt")
+    unbuilt.compile(loss="mse")
+    with pytest.raises(ValueError, match="'unbuilt' has no shapes yet. Begin it with"):
+        cvzoo.compress(unbuilt, data(), data(1), target_compression=2)
+    subclassed = Subclassed()
+    subclassed.compile(loss="mse")
+    with pytest.raises(ValueError, match="Functional or Sequential Keras model"):
+        cvzoo.compress(subclassed, data(), data(1), target_compression=2)
+    with pytest.raises(ValueError, match="Sequential Keras model.*Received: 'model'"):
+        cvzoo.compress("model", data(), data(1), target_compression=2)
 
 
 def test_a_model_that_is_not_compiled():
