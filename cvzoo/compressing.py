@@ -292,9 +292,12 @@ class _RateDrop(keras.callbacks.Callback):
         self.first_low = round(DROP_AT * epochs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        rate = self.model.optimizer.get_config()["learning_rate"]
+        # With float16, Keras wraps the optimizer into one that scales the loss.
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        rate = optimizer.get_config()["learning_rate"]
         if epoch == self.first_low and isinstance(rate, int | float):
-            self.model.optimizer.learning_rate = DROP_FACTOR * rate
+            optimizer.learning_rate = DROP_FACTOR * rate
 
 
 @contextlib.contextmanager

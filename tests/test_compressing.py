@@ -285,6 +285,34 @@ def test_a_model_that_is_not_compiled():
         cvzoo.compress(model, data(), data(1), target_compression=2)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    layers = [
+        keras.layers.Dense(40, "relu", dtype=policy),
+        keras.layers.Dense(3, dtype="float32"),
+    ]
+    model = keras.Sequential([keras.Input((20,)), *layers])
+    # As Keras does where the policy is global.
+    optimizer = keras.optimizers.Adam(0.01)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.fit(*data(), epochs=10, verbose=0)
+    compact, report = cvzoo.compress(
+        model,
+        data(),
+        data(1),
+        target_compression=3,
+        epochs=(0, 10, 2),
+        trials=3,
+        values="posterior",
+        verbose=0,
+    )
+    assert report.is_met and report.after > 0.6
+    assert compact.layers[1].dtype_policy.name == policy
+
+
 def test_a_learning_rate_falls_once_unless_it_has_a_schedule(trained):
     rates = []
     model = sparsity.without_sparsifiers(trained)
