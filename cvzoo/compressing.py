@@ -263,7 +263,9 @@ class _Stages:
         compact = shrinking.shrink(pruned)
         if self.values != "float32":
             posterior = sparse if self.values == "posterior" else None
-            compact = rounding.round_weights(compact, self.values, posterior)
+            compact = rounding.round_weights(
+                compact, self.values, posterior, self.threshold
+            )
         score = self.data.evaluate(self._compiled(compact))[metric]
         _, left = reporting.counts(weights.named_tensors(compact))
         compression = self.numbers / max(1, left)
