@@ -29,6 +29,10 @@ FORMAT = 2
 READS = (1, 2)
 LARGEST = 2**31
 _STREAMS = "streams"
+_NO_WEIGHTS_FILE = (
+    "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
+    "get or save it again"
+)
 _WHAT_A_BAD_HEADER_RAISES = (
     *(AttributeError, LookupError, RecursionError, TypeError, ValueError),
 )
@@ -99,8 +103,8 @@ def unpack(data, expected):
     layout = check_layout(data, expected)
     try:
         arrays = safetensors.numpy.load(data)
-    except SafetensorError as error:
-        raise PackingError(f"Not a packed weights file: {error}") from error
+    except (SafetensorError, KeyError) as error:  # KeyError: a dtype numpy lacks
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
     if _read_header(data)[0] == 1:
         codecs = {name: rest for name, (_, rest) in layout.items()}
         check_names(first_format.entry_names(codecs), arrays, "weights file")
@@ -138,7 +142,7 @@ def check_layout(data, expected):
             for name, entry in entries.items()
         }
     except _WHAT_A_BAD_HEADER_RAISES as error:
-        raise PackingError(f"Not a packed weights file: {error!r}") from error
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
     check_names(expected, layout, "weights file")
     for name, spec in expected.items():
         if layout[name].shape != tuple(spec.shape):
@@ -199,7 +203,7 @@ def _read_header(data):
         metadata = json.loads(metadata)
         return metadata["format"], dict(metadata["tensors"])
     except _WHAT_A_BAD_HEADER_RAISES as error:
-        raise PackingError(f"Not a packed weights file: {error!r}") from error
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
 
 
 def _split(layout, streams):
