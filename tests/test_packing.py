@@ -210,6 +210,16 @@ def test_forged_files_of_format_1_are_refused(arrays, codec, message):
         unpack(forged(arrays, codec), {"w": Spec((10,), 1)})
 
 
+def test_a_small_file_cannot_claim_gigabytes():
+    entry = [[2**30], "float16", 0, "gaps", 0, coding.RAW, 0, coding.RAW, 0]
+    metadata = {"cvzoo": json.dumps({"format": 2, "tensors": {"w": entry}})}
+    data = safetensors.numpy.save({"streams": np.zeros(0, np.uint8)}, metadata)
+    with pytest.raises(PackingError, match=r"1073741824 numbers in \d+ bytes"):
+        unpack(data, {"w": Spec((2**30,), 1)})
+    with pytest.raises(PackingError, match="Save the result of `cvzoo.shrink`"):
+        pack({"w": np.zeros(2**26 + 1, np.float32)})
+
+
 def test_a_dtype_that_numpy_lacks_is_refused():
     data = forged({"w": np.zeros((1, 10), np.float16)}, "dense")
     length = int.from_bytes(data[:8], "little")
