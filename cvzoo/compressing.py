@@ -239,6 +239,12 @@ class _Stages:
             math.prod(sparsity.kernel_variables(layer)[0].shape)
             for layer in sparsity.linear_layers(model)
         )
+        if not self.weights:
+            raise ValueError(
+                f"Model '{model.name}' has no dense or convolutional layer, real or "
+                "complex, so there is nothing to compress. Layers of one's own class "
+                "are left alone: build the model of stock ones."
+            )
 
     def pretrain(self, progress):
         """The model given; a trained copy where epochs are asked for."""

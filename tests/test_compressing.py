@@ -279,6 +279,13 @@ def test_models_whose_graph_cannot_be_read():
         cvzoo.compress("model", data(), data(1), target_compression=2)
 
 
+def test_a_model_without_kernels():
+    model = keras.Sequential([keras.Input((20,)), keras.layers.ReLU()], name="bare")
+    model.compile(loss="mse")
+    with pytest.raises(ValueError, match="'bare' has no dense or convolutional layer"):
+        cvzoo.compress(model, data(), data(1), target_compression=2)
+
+
 def test_a_model_that_is_not_compiled():
     model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match=r"call `model.compile\(...\)` first"):
