@@ -149,7 +149,11 @@ def _one_or_all(tensors):
 
 
 class _Guarded:
-    """Calls a layer once the kernel that it is about to make has the stated shape."""
+    """Calls a layer once what it is about to make is what the manifest states.
+
+    Kernels have the stated shape, and no weight has more numbers than any stated one
+    of the layer.
+    """
 
     def __init__(self, layer, tensors):
         self.layer, self.tensors = layer, tensors
@@ -167,13 +171,35 @@ class _Guarded:
                     f"Layer '{self.layer.name}' would have a kernel of shape {found}; "
                     f"the manifest states {stated}."
                 )
-        outputs = self.layer(inputs)
+        outputs = self._call(inputs)
         for tensor in keras.tree.flatten(outputs):
             if math.prod(size or 1 for size in tensor.shape) > LARGEST_TENSOR:
                 raise ArchitectureError(
                     f"Layer '{self.layer.name}' gives shape {tensor.shape}, too large."
                 )
         return outputs
+
+    def _call(self, inputs):
+        make, prefix = self.layer.add_weight, f"{self.layer.name}/"
+        stated = [
+            math.prod(shape)
+            for name, shape in self.tensors.items()
+            if name.startswith(prefix)
+        ]
+
+        def add_weight(*args, shape=(), **kwargs):
+            if math.prod(shape) > max(stated, default=0):
+                raise ArchitectureError(
+                    f"Layer '{self.layer.name}' would have weights of shape {shape}, "
+                    "more numbers than the manifest states."
+                )
+            return make(*args, shape=shape, **kwargs)
+
+        self.layer.add_weight = add_weight
+        try:
+            return self.layer(inputs)
+        finally:
+            del self.layer.add_weight
 
 
 def _checked(data):

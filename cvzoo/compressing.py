@@ -3,14 +3,15 @@
 import contextlib
 import dataclasses
 import math
+import numbers
 import warnings
 
 import keras
 from rich import progress as bars
 
-from cvzoo import methods, reporting, rounding, shrinking, sparsity, weights
-from cvzoo.examples import Data
-from cvzoo.searching import TRIALS, Result, Search, Trial, Watched, choose_metric
+from cvzoo import graph, methods, reporting, rounding, shrinking, sparsity, weights
+from cvzoo.examples import Data, is_whole
+from cvzoo.searching import TRIALS, Result, Search, Trial, choose_metric
 from cvzoo.sparsity import THRESHOLD
 
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
@@ -88,6 +89,7 @@ def compress(
         model: A compiled Functional or Sequential model.
         train: Training data: a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or
             a `tf.data.Dataset` or `PyDataset` of batches.
+            Weights of classes go as `sample_weight`.
         validation_data: Likewise; chooses how hard to press. Not the test data.
         method: `"unit_ard_magnitude"` (unit-wise ARD with gradual magnitude pruning),
             `"variational_dropout"`, `"ard"` or `"magnitude"`.
@@ -97,10 +99,10 @@ def compress(
         target_compression: How many times fewer numbers the model should have.
         epochs: Epochs of pre-training, sparsification and fine-tuning.
         n_train: Number of training examples; needed where it cannot be counted.
-        metric: Name of the metric to watch. Defaults to the first compiled one, or the
-            loss.
+        metric: Name of the metric to watch. Defaults to the first compiled one that is
+            one number, or the loss.
         mode: `"max"` or `"min"`: whether more of the metric is better. `"auto"` goes
-            by its name.
+            by its name, and raises where that does not tell.
         batch_size: For arrays, as in `fit`.
         threshold: Weights stay if log α is at most this, see `cvzoo.prune`.
         values: What the compact model's numbers are rounded to, see
@@ -112,7 +114,14 @@ def compress(
         `(compact, report)`: a compiled `keras.Model` of plain layers and a
         `Compression`. A target that was missed is reported, with the nearest model.
     """
-    _check_arguments(method, max_metric_loss, target_compression, epochs, trials)
+    _check_arguments(
+        method, max_metric_loss, target_compression, epochs, threshold, values, trials
+    )
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "A compiled Functional or Sequential Keras model is needed. Received: "
+            f"{model!r}"
+        )
     if not getattr(model, "compiled", False):
         raise ValueError(
             f"Model '{model.name}' is not compiled. `compress` trains it with its own "
@@ -120,10 +129,12 @@ def compress(
         )
     data = Data(train, validation_data, batch_size, n_train)
     stages = _Stages(model, data, methods.METHODS[method], epochs, threshold, values)
+    scores = data.evaluate(model)
+    watched = choose_metric(scores, metric, mode)
     with _progress(verbose) as progress:
         start = stages.pretrain(progress)
-        scores = data.evaluate(start)
-        watched = Watched(choose_metric(scores, metric), mode)
+        if start is not model:
+            scores = data.evaluate(start)
         search = Search(
             lambda pressure: stages.run(start, pressure, watched.name, progress),
             watched,
@@ -157,8 +168,10 @@ def compress(
     return best.model, report
 
 
-def _check_arguments(method, max_metric_loss, target_compression, epochs, trials):
-    if method not in methods.METHODS:
+def _check_arguments(
+    method, max_metric_loss, target_compression, epochs, threshold, values, trials
+):
+    if method not in tuple(methods.METHODS):
         raise ValueError(
             f"`method` must be one of {', '.join(methods.METHODS)}. "
             f"Received: {method!r}"
@@ -169,21 +182,44 @@ def _check_arguments(method, max_metric_loss, target_compression, epochs, trials
             f"max_metric_loss={max_metric_loss}, "
             f"target_compression={target_compression}"
         )
-    if target_compression is not None and not target_compression > 1:
+    if target_compression is not None and not (
+        _is_finite(target_compression) and target_compression > 1
+    ):
         raise ValueError(
-            f"`target_compression` must be above 1. Received: {target_compression}"
+            "`target_compression` must be above 1, a finite number. Received: "
+            f"{target_compression!r}"
         )
-    if max_metric_loss is not None and not max_metric_loss >= 0:
+    if max_metric_loss is not None and not (
+        _is_finite(max_metric_loss) and max_metric_loss >= 0
+    ):
         raise ValueError(
-            f"`max_metric_loss` must not be negative. Received: {max_metric_loss}"
+            "`max_metric_loss` must not be negative, a finite number. Received: "
+            f"{max_metric_loss!r}"
         )
-    if len(epochs) != 3 or min(epochs) < 0 or epochs[1] < 1:
+    if not (
+        isinstance(epochs, tuple | list)
+        and len(epochs) == 3
+        and all(map(is_whole, epochs, (0, 1, 0)))
+    ):
         raise ValueError(
-            "`epochs` must be those of pre-training, sparsification (at least 1) and "
-            f"fine-tuning. Received: {epochs}"
+            "`epochs` must be three whole numbers: those of pre-training, "
+            "sparsification (at least 1) and fine-tuning, such as (0, 75, 40). "
+            f"Received: {epochs!r}"
         )
-    if trials < 1:
-        raise ValueError(f"`trials` must be at least 1. Received: {trials}")
+    if not _is_finite(threshold):
+        raise ValueError(f"`threshold` must be a number. Received: {threshold!r}")
+    if values not in rounding.VALUES:
+        raise ValueError(
+            f"`values` must be one of {rounding.VALUES}. Received: {values!r}"
+        )
+    if not is_whole(trials, 1):
+        raise ValueError(
+            f"`trials` must be at least 1, a whole number. Received: {trials!r}"
+        )
+
+
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 class _Stages:
@@ -195,6 +231,7 @@ class _Stages:
                 "`values='posterior'` needs a method with a posterior variance, such "
                 "as 'unit_ard_magnitude'; magnitude pruning alone has none."
             )
+        graph.functional(model)  # or says what is wrong with it
         self.model, self.data, self.method = model, data, method
         self.epochs, self.threshold, self.values = epochs, threshold, values
         self.numbers, _ = reporting.counts(weights.named_tensors(model))
@@ -202,6 +239,12 @@ class _Stages:
             math.prod(sparsity.kernel_variables(layer)[0].shape)
             for layer in sparsity.linear_layers(model)
         )
+        if not self.weights:
+            raise ValueError(
+                f"Model '{model.name}' has no dense or convolutional layer, real or "
+                "complex, so there is nothing to compress. Layers of one's own class "
+                "are left alone: build the model of stock ones."
+            )
 
     def pretrain(self, progress):
         """The model given; a trained copy where epochs are asked for."""
@@ -226,7 +269,9 @@ class _Stages:
         compact = shrinking.shrink(pruned)
         if self.values != "float32":
             posterior = sparse if self.values == "posterior" else None
-            compact = rounding.round_weights(compact, self.values, posterior)
+            compact = rounding.round_weights(
+                compact, self.values, posterior, self.threshold
+            )
         score = self.data.evaluate(self._compiled(compact))[metric]
         _, left = reporting.counts(weights.named_tensors(compact))
         compression = self.numbers / max(1, left)
@@ -255,9 +300,12 @@ class _RateDrop(keras.callbacks.Callback):
         self.first_low = round(DROP_AT * epochs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        rate = self.model.optimizer.get_config()["learning_rate"]
+        # With float16, Keras wraps the optimizer into one that scales the loss.
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        rate = optimizer.get_config()["learning_rate"]
         if epoch == self.first_low and isinstance(rate, int | float):
-            self.model.optimizer.learning_rate = DROP_FACTOR * rate
+            optimizer.learning_rate = DROP_FACTOR * rate
 
 
 @contextlib.contextmanager

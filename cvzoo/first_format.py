@@ -39,8 +39,10 @@ def decode(name, spec, codec, arrays):
     if codec not in CODECS:
         raise PackingError(f"expected a codec of {CODECS}, found {codec!r}")
     values = arrays[name]
-    if values.dtype != np.float32 or not np.isfinite(values).all():
-        raise PackingError(f"expected finite float32 values, found {values.dtype}")
+    if values.dtype != np.float32:
+        raise PackingError(f"expected float32 values, found {values.dtype}")
+    if not np.isfinite(values).all():
+        raise PackingError("expected finite values, found NaN or infinity")
     if codec == "dense":
         return _with_shape(values, (spec.parts, *spec.shape))
     size = int(np.prod(spec.shape, dtype=np.int64))

@@ -28,7 +28,14 @@ from cvzoo.coding import PackingError
 FORMAT = 2
 READS = (1, 2)
 LARGEST = 2**31
+# A small file of zeros could otherwise claim gigabytes. At 99.99 % zeros a byte stands
+# for some 5000 numbers.
+LARGEST_FOR_ITS_BYTES, NUMBERS_PER_BYTE = 2**26, 2**14
 _STREAMS = "streams"
+_NO_WEIGHTS_FILE = (
+    "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
+    "get or save it again"
+)
 _WHAT_A_BAD_HEADER_RAISES = (
     *(AttributeError, LookupError, RecursionError, TypeError, ValueError),
 )
@@ -59,7 +66,10 @@ def pack(tensors):
         entries[name], coded = _encode(name, tensors[name])
         streams += coded.streams
     header = _header(entries, sum(map(len, streams)))
-    return b"".join([header, *streams])
+    data = b"".join([header, *streams])
+    sizes = (np.size(part) for value in tensors.values() for part in _parts(value))
+    _check_size(sum(sizes), len(data))
+    return data
 
 
 def measure(tensors):
@@ -99,8 +109,8 @@ def unpack(data, expected):
     layout = check_layout(data, expected)
     try:
         arrays = safetensors.numpy.load(data)
-    except SafetensorError as error:
-        raise PackingError(f"Not a packed weights file: {error}") from error
+    except (SafetensorError, KeyError) as error:  # KeyError: a dtype numpy lacks
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
     if _read_header(data)[0] == 1:
         codecs = {name: rest for name, (_, rest) in layout.items()}
         check_names(first_format.entry_names(codecs), arrays, "weights file")
@@ -138,7 +148,7 @@ def check_layout(data, expected):
             for name, entry in entries.items()
         }
     except _WHAT_A_BAD_HEADER_RAISES as error:
-        raise PackingError(f"Not a packed weights file: {error!r}") from error
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
     check_names(expected, layout, "weights file")
     for name, spec in expected.items():
         if layout[name].shape != tuple(spec.shape):
@@ -146,9 +156,20 @@ def check_layout(data, expected):
                 f"Tensor '{name}' of the weights file: expected shape "
                 f"{tuple(spec.shape)}, found {layout[name].shape}"
             )
-    if sum(spec.parts * math.prod(spec.shape) for spec in expected.values()) > LARGEST:
-        raise PackingError(f"The weights are more than {LARGEST} numbers.")
+    sizes = (spec.parts * math.prod(spec.shape) for spec in expected.values())
+    _check_size(sum(sizes), len(data))
     return layout
+
+
+def _check_size(numbers, size):
+    if numbers > LARGEST:
+        raise PackingError(f"The weights are more than {LARGEST} numbers: {numbers}.")
+    if numbers > max(LARGEST_FOR_ITS_BYTES, NUMBERS_PER_BYTE * size):
+        raise PackingError(
+            f"The weights are {numbers} numbers in {size} bytes, so nearly all are "
+            f"zero. Expected at most {NUMBERS_PER_BYTE} for each byte. Save the result "
+            "of `cvzoo.shrink`, which leaves out what is dead."
+        )
 
 
 def check_names(expected, found, where):
@@ -166,8 +187,7 @@ def check_names(expected, found, where):
 
 def _encode(name, value):
     """Entry of the header, and `coding.Coded`, of a tensor."""
-    parts = value if isinstance(value, tuple) else (value,)
-    parts = [np.asarray(part, np.float32) for part in parts]
+    parts = [np.asarray(part, np.float32) for part in _parts(value)]
     if not all(np.isfinite(part).all() for part in parts):
         raise PackingError(f"Tensor '{name}' has values that are NaN or infinite.")
     # Of one part no copy is made: large dense models would need it.
@@ -176,6 +196,10 @@ def _encode(name, value):
     lengths = [len(stream) for stream in coded.streams]
     streams = [n for pair in zip(coded.coders, lengths, strict=True) for n in pair]
     return [list(stacked.shape[1:]), *coded[:4], *streams], coded
+
+
+def _parts(value):
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _compact(data):
@@ -199,7 +223,7 @@ def _read_header(data):
         metadata = json.loads(metadata)
         return metadata["format"], dict(metadata["tensors"])
     except _WHAT_A_BAD_HEADER_RAISES as error:
-        raise PackingError(f"Not a packed weights file: {error!r}") from error
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
 
 
 def _split(layout, streams):

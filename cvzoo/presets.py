@@ -142,6 +142,7 @@ def save_preset(
         else model
     )
     tensors = weights.named_tensors(model)
+    described = architecture.describe(model)
     report = reporting.compression_report(model, baseline)
     manifest = {
         "format": catalogue.FORMAT,
@@ -162,11 +163,11 @@ def save_preset(
         },
         "data": dict(data or {}),
         "classes": list(classes),
-        "examples": _run_examples(model, inputs),
+        "examples": _run_examples(described, tensors, inputs),
     }
     recipe = {"recipe": config or {}, "compile": compile}
     files = {
-        catalogue.ARCHITECTURE: catalogue.to_json(architecture.describe(model)),
+        catalogue.ARCHITECTURE: catalogue.to_json(described),
         catalogue.CONFIG: catalogue.to_json(recipe),
         catalogue.CARD: _card(manifest),
     }
@@ -268,16 +269,26 @@ def _mask_of_zeros(layer):
 def _example_inputs(model, examples):
     if examples is None:
         return None
-    if len(model.inputs) > 1 or np.iscomplexobj(examples):
+    shapes = {tensor.shape for tensor in model.outputs}
+    if len(model.inputs) > 1 or len(shapes) > 1 or np.iscomplexobj(examples):
         raise PresetError(
-            "Examples are kept of models with one real input. Pass `examples=None`."
+            "Examples are kept of models with one real input, and outputs of one "
+            f"shape. Received {len(model.inputs)} inputs, outputs of {shapes} and "
+            f"examples of {np.asarray(examples).dtype}. Pass `examples=None`."
         )
     return np.asarray(examples, np.float32)
 
 
-def _run_examples(model, inputs):
+def _run_examples(described, tensors, inputs):
+    """Examples and outputs of the model that the preset gives, which is float32."""
     if inputs is None:
         return {}
+    shapes = {
+        name: np.shape(value[0] if isinstance(value, tuple) else value)
+        for name, value in tensors.items()
+    }
+    model = architecture.build(described, shapes)
+    weights.assign(model, tensors)
     outputs = model.predict(inputs, verbose=0)
     return {"inputs": _flat(inputs), "outputs": _flat(outputs)}
 

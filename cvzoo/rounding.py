@@ -18,7 +18,7 @@ VALUES = ("float32", "float16", "posterior")
 STEP_PER_DEVIATION = 0.5
 
 
-def round_weights(model, values, posterior=None):
+def round_weights(model, values, posterior=None, threshold=sparsity.THRESHOLD):
     """A copy of a model, with its weights rounded.
 
     Args:
@@ -30,6 +30,7 @@ def round_weights(model, values, posterior=None):
         posterior: Result of `cvzoo.sparsify` after training, for `"posterior"`. Its
             layers are matched by name; kernels of layers that it does not have, or
             that have no deviations in it, are rounded to float16.
+        threshold: The one that was given to `cvzoo.prune`, for `"posterior"`.
 
     The step of a kernel is the largest power of two that is at most half the typical
     deviation σ of its weights that `cvzoo.prune` keeps; σ/√2 for each part of complex
@@ -45,7 +46,7 @@ def round_weights(model, values, posterior=None):
     copy = sparsity.with_masks(model, _mask)
     if values == "float32":
         return copy
-    steps = _steps(posterior, copy) if values == "posterior" else {}
+    steps = _steps(posterior, copy, threshold) if values == "posterior" else {}
     rounded = {}
     for name, value in weights.named_tensors(copy).items():
         layer, _, variable = name.rpartition("/")
@@ -80,25 +81,27 @@ def _mask(layer):
     return None if mask is None else kops.convert_to_numpy(mask)
 
 
-def _steps(posterior, model):
+def _steps(posterior, model, threshold):
     """Name of each linear layer with a posterior → step of its grid."""
+    layers = {
+        name: layer
+        for name, layer in weights.named_layers(posterior)
+        if getattr(layer, "log_sigma2", None) is not None
+    }
+    if not layers:
+        raise ValueError(
+            f"No layer of `posterior`, model '{posterior.name}', has deviations. Pass "
+            "the result of `cvzoo.sparsify` with a Bayesian sparsifier, after training."
+        )
     steps, factors = {}, _factors(posterior, model)
-    for name, layer in weights.named_layers(posterior):
-        if getattr(layer, "log_sigma2", None) is None or layer.sparsifier is None:
-            continue
-        keep = layer.sparsifier.keep(layer, sparsity.THRESHOLD)
+    for name, layer in layers.items():
+        keep = layer.sparsifier.keep(layer, threshold)
         log_sigma2 = kops.convert_to_numpy(layer.log_sigma2).astype(float)
         along = np.broadcast_to(factors.get(name, 1.0), log_sigma2.shape)
         keep &= along > 0
         log_sigma2 = log_sigma2[keep] + 2 * np.log(along[keep])
         if log_sigma2.size:
             steps[name] = _step(log_sigma2, len(layer.kernel_parts))
-    if not steps:
-        raise ValueError(
-            f"No layer of `posterior`, model '{posterior.name}', has deviations and "
-            "weights that `cvzoo.prune` keeps. Pass the result of `cvzoo.sparsify` "
-            "with a Bayesian sparsifier, after training."
-        )
     return steps
 
 
@@ -127,7 +130,7 @@ def _to_grid(part, step):
 
 
 def _to_float16(name, part):
-    if not np.issubdtype(part.dtype, np.floating):
+    if part.dtype.kind in "biu":  # bfloat16 is of no kind that numpy knows
         return part
     with np.errstate(over="ignore"):
         rounded = part.astype(np.float16).astype(part.dtype)

@@ -10,9 +10,14 @@ import keras
 TRIALS = 6
 # A target compression is met when it is exceeded by no more than this factor.
 CLOSE = 1.3
+# Words in names of metrics. Those of the first kind decide: `dice_loss`.
+SMALLER_IS_BETTER = (
+    *("loss", "error", "entropy", "divergence", "distance", "hinge", "poisson"),
+    *("cosh", "perplexity", "false", "mse", "mae", "mape", "msle", "nll"),
+)
 LARGER_IS_BETTER = (
-    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine"),
-    "dice",
+    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "r2"),
+    *("cosine", "dice", "sensitivity", "specificity", "correlation", "true"),
 )
 
 
@@ -40,26 +45,40 @@ class Watched(NamedTuple):
     """The metric that tells whether a model is good enough."""
 
     name: str
-    mode: str
+    is_larger_better: bool
 
     def loss(self, before, after):
         """How much worse a value is than the one before."""
         if not math.isfinite(after):
             return math.inf
-        larger = any(word in self.name.lower() for word in LARGER_IS_BETTER)
-        is_max = larger if self.mode == "auto" else self.mode == "max"
-        return before - after if is_max else after - before
+        return before - after if self.is_larger_better else after - before
 
 
-def choose_metric(scores, metric):
+def choose_metric(scores, metric=None, mode="auto"):
+    """The `Watched` one of a model's metrics; arguments as of `cvzoo.compress`."""
     known = [name for name in scores if name not in ("nll", "kl")]
     if metric is None:
-        return next((name for name in known if name != "loss"), "loss")
+        # Of several outputs each has a loss of its own.
+        own = (name for name in known if not name.endswith("loss"))
+        metric = next(own, "loss")
     if metric not in known:
         raise ValueError(
-            f"The model has no metric {metric!r}. It has: {', '.join(known)}."
+            f"The model has no metric {metric!r} that is one number. It has: "
+            f"{', '.join(known)}."
         )
-    return metric
+    if mode not in ("auto", "max", "min"):
+        raise ValueError(f"`mode` must be 'auto', 'max' or 'min'. Received: {mode!r}")
+    return Watched(metric, mode == "max" if mode != "auto" else _is_max(metric))
+
+
+def _is_max(name):
+    for words, is_max in ((SMALLER_IS_BETTER, False), (LARGER_IS_BETTER, True)):
+        if any(word in name.lower() for word in words):
+            return is_max
+    raise ValueError(
+        f"The name of metric {name!r} does not tell whether more of it is better. "
+        "Give `mode='max'` or `mode='min'`."
+    )
 
 
 class Search:

@@ -156,3 +156,14 @@ def test_kernels_are_compared_before_they_are_made(monkeypatch):
     with pytest.raises(ArchitectureError, match=r"\(6, 1048576\).*states \(6, 12\)"):
         architecture.build(data, tensors)
     assert made == []
+
+
+def test_other_weights_are_compared_before_they_are_made():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(inputs))
+    data = architecture.describe(model)
+    copied = architecture.build(data, shapes(model))
+    assert "add_weight" not in vars(copied.get_layer("norm"))
+    data["inputs"][0]["shape"] = [2**20]
+    with pytest.raises(ArchitectureError, match=r"weights of shape \(1048576,\), more"):
+        architecture.build(data, shapes(model))

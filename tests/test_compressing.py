@@ -8,7 +8,7 @@ import cvzoo
 from cvzoo import compressing, sparsity
 from cvzoo.examples import Data
 from cvzoo.methods import METHODS
-from cvzoo.searching import Result, Search, Trial, Watched
+from cvzoo.searching import Result, Search, Trial, Watched, choose_metric
 
 EXAMPLES = 192
 
@@ -96,15 +96,13 @@ def test_a_target_that_was_missed_is_reported(trained):
     assert not report.is_met and compact.input_shape == (None, 20)
 
 
-def search(trials=8, mode="auto", name="accuracy"):
+def search(trials=8):
     """Over a network whose metric falls by a hundredth for each unit of pressure."""
 
     def run(pressure):
-        sign = 1 if mode == "auto" else -1
-        metric = 0.9 - sign * pressure / 100
-        return Result(Trial(pressure, 2 * pressure, metric), None)
+        return Result(Trial(pressure, 2 * pressure, 0.9 - pressure / 100), None)
 
-    return Search(run, Watched(name, mode), 0.9, trials)
+    return Search(run, Watched("accuracy", True), 0.9, trials)
 
 
 @pytest.mark.parametrize("start", [0.2, 5.0, 300.0])
@@ -135,13 +133,44 @@ def test_the_search_for_a_compression_ends_near_it(method, target):
         ("val_auc", "auto", 0.1),
         ("mean_absolute_error", "auto", -0.1),
         ("loss", "auto", -0.1),
+        ("mean_io_u_1", "auto", 0.1),
+        ("dice_loss", "auto", -0.1),
+        ("false_accept_rate", "auto", -0.1),
         ("own", "max", 0.1),
         ("accuracy", "min", -0.1),
     ],
 )
 def test_worse_is_more_or_less(name, mode, loss):
-    assert Watched(name, mode).loss(0.9, 0.8) == pytest.approx(loss)
-    assert Watched(name, mode).loss(0.9, float("nan")) == float("inf")
+    watched = choose_metric({"loss": 1.0, name: 0.9}, name, mode)
+    assert watched.loss(0.9, 0.8) == pytest.approx(loss)
+    assert watched.loss(0.9, float("nan")) == float("inf")
+
+
+def test_a_name_that_does_not_tell_what_is_better_needs_a_mode():
+    with pytest.raises(ValueError, match="'score' does not tell.*Give `mode='max'`"):
+        choose_metric({"loss": 1.0, "score": 0.9})
+    with pytest.raises(ValueError, match="`mode` must be 'auto', 'max' or 'min'"):
+        choose_metric({"loss": 1.0}, mode="maximum")
+
+
+def test_the_first_compiled_metric_that_is_one_number_is_watched():
+    inputs = keras.Input((20,))
+    outputs = [keras.layers.Dense(3, "softmax", name=name)(inputs) for name in "ab"]
+    model = keras.Model(inputs, outputs)
+    features, labels = data()
+    one_hot = keras.utils.to_categorical(labels, 3)
+    examples = (features, [one_hot, one_hot])
+    model.compile(
+        loss=["categorical_crossentropy"] * 2,
+        metrics=[None, [keras.metrics.F1Score(), "recall", "accuracy"]],
+    )
+    scores = Data(examples, examples).evaluate(model)
+    assert list(scores) == ["loss", "b_recall", "b_accuracy", "a_loss", "b_loss"]
+    assert choose_metric(scores) == Watched("b_recall", True)
+    losses = {name: scores[name] for name in ("a_loss", "loss")}
+    assert choose_metric(losses) == Watched("loss", False)
+    with pytest.raises(ValueError, match="no metric 'b_f1_score' that is one number"):
+        choose_metric(scores, "b_f1_score")
 
 
 def test_examples_and_steps_are_counted():
@@ -157,12 +186,44 @@ def test_examples_and_steps_are_counted():
     assert (found.n_train, found.steps_per_epoch) == (130, 3)
     with pytest.raises(ValueError, match="Give it as `n_train`"):
         Data(unknown, data())
-    with pytest.raises(ValueError, match="without end"):
-        Data(batches.repeat(), data())
-    with pytest.raises(ValueError, match="`n_train` must be positive"):
-        Data(data(), data(), n_train=0)
-    with pytest.raises(ValueError, match="tuple of 1"):
-        Data((data()[0],), data())
+    found = Data(data(), data(), n_train=10_000)
+    assert (found.n_train, found.steps_per_epoch) == (10_000, 6)
+
+
+class Endless(keras.utils.PyDataset):
+    num_batches = None
+
+    def __getitem__(self, index):
+        return data()
+
+
+class Once(Endless):
+    num_batches = 1
+
+
+def test_data_that_cannot_be_gone_through_again_and_again():
+    import tensorflow as tf
+
+    assert Data(Once(), Once()).n_train == EXAMPLES
+    batches = tf.data.Dataset.from_tensor_slices(data()).batch(64)
+    for endless in (batches.repeat(), Endless()):
+        with pytest.raises(ValueError, match="training data are without end"):
+            Data(endless, data())
+        with pytest.raises(ValueError, match="validation data are without end"):
+            Data(data(), endless)
+    with pytest.raises(ValueError, match="at least one batch"):
+        Data(batches.take(0), data())
+    generator = (batch for batch in [data()])
+    for wrong in (generator, list(data()), data()[0], data()[:1], None):
+        with pytest.raises(ValueError, match="Data must be a"):
+            Data(wrong, data(), n_train=EXAMPLES)
+        with pytest.raises(ValueError, match="Data must be a"):
+            Data(data(), wrong)
+    for wrong in (0, 2.5, "100", float("nan")):
+        with pytest.raises(ValueError, match="`n_train` must be positive"):
+            Data(data(), data(), n_train=wrong)
+        with pytest.raises(ValueError, match="`batch_size` must be positive"):
+            Data(data(), data(), batch_size=wrong)
 
 
 @pytest.mark.parametrize(
@@ -171,13 +232,23 @@ def test_examples_and_steps_are_counted():
         ({}, "Give one target"),
         ({"max_metric_loss": 0.1, "target_compression": 2}, "Give one target"),
         ({"target_compression": 1}, "must be above 1"),
+        ({"target_compression": "10"}, "must be above 1"),
+        ({"target_compression": float("inf")}, "must be above 1"),
         ({"max_metric_loss": -0.1}, "must not be negative"),
+        ({"max_metric_loss": "1 %"}, "must not be negative"),
+        ({"target_compression": 2, "epochs": 75}, "`epochs` must be three"),
+        ({"target_compression": 2, "epochs": (0, 2.5, 1)}, "`epochs` must be three"),
+        ({"target_compression": 2, "epochs": "abc"}, "`epochs` must be three"),
+        ({"target_compression": 2, "threshold": float("nan")}, "`threshold` must be"),
+        ({"target_compression": 2, "values": "int8"}, "`values` must be one of"),
+        ({"target_compression": 2, "method": ["ard"]}, "`method` must be one of"),
         ({"target_compression": 2, "method": "magic"}, "`method` must be one of"),
         ({"target_compression": 2, "epochs": (0, 0, 1)}, "`epochs` must be"),
         ({"target_compression": 2, "trials": 0}, "`trials` must be"),
+        ({"target_compression": 2, "trials": 1.5}, "`trials` must be"),
         (
             {"target_compression": 2, "metric": "auc"},
-            "no metric 'auc'. It has: accuracy",
+            "no metric 'auc' that is one number. It has: loss, accuracy",
         ),
         (
             {"target_compression": 2, "method": "magnitude", "values": "posterior"},
@@ -190,10 +261,63 @@ def test_bad_arguments(trained, arguments, message):
         cvzoo.compress(trained, data(), data(1), **arguments, verbose=0)
 
 
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def test_models_whose_graph_cannot_be_read():
+    unbuilt = keras.Sequential([keras.layers.Dense(3)], name="unbuilt")
+    unbuilt.compile(loss="mse")
+    with pytest.raises(ValueError, match="'unbuilt' has no shapes yet. Begin it with"):
+        cvzoo.compress(unbuilt, data(), data(1), target_compression=2)
+    subclassed = Subclassed()
+    subclassed.compile(loss="mse")
+    with pytest.raises(ValueError, match="Functional or Sequential Keras model"):
+        cvzoo.compress(subclassed, data(), data(1), target_compression=2)
+    with pytest.raises(ValueError, match="Sequential Keras model.*Received: 'model'"):
+        cvzoo.compress("model", data(), data(1), target_compression=2)
+
+
+def test_a_model_without_kernels():
+    model = keras.Sequential([keras.Input((20,)), keras.layers.ReLU()], name="bare")
+    model.compile(loss="mse")
+    with pytest.raises(ValueError, match="'bare' has no dense or convolutional layer"):
+        cvzoo.compress(model, data(), data(1), target_compression=2)
+
+
 def test_a_model_that_is_not_compiled():
     model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match=r"call `model.compile\(...\)` first"):
         cvzoo.compress(model, data(), data(1), target_compression=2)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    layers = [
+        keras.layers.Dense(40, "relu", dtype=policy),
+        keras.layers.Dense(3, dtype="float32"),
+    ]
+    model = keras.Sequential([keras.Input((20,)), *layers])
+    # As Keras does where the policy is global.
+    optimizer = keras.optimizers.Adam(0.01)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.fit(*data(), epochs=10, verbose=0)
+    compact, report = cvzoo.compress(
+        model,
+        data(),
+        data(1),
+        target_compression=3,
+        epochs=(0, 10, 2),
+        trials=3,
+        values="posterior",
+        verbose=0,
+    )
+    assert report.is_met and report.after > 0.6
+    assert compact.layers[1].dtype_policy.name == policy
 
 
 def test_a_learning_rate_falls_once_unless_it_has_a_schedule(trained):

@@ -198,8 +198,8 @@ ONE = np.ones((1, 1), np.float32)
         ({"w": ONE, "w#places": np.uint8([1])}, "bitmask", "values of shape"),
         ({"w": ONE, "w#places": np.uint8([0, 1])}, "bitmask", "beyond the 10"),
         ({"w": ONE, "w#places": np.float32([0])}, "gaps", "places as bytes"),
-        ({"w": ONE.astype(np.float64)}, "dense", "finite float32"),
-        ({"w": np.full((1, 10), np.nan, np.float32)}, "dense", "finite float32"),
+        ({"w": ONE.astype(np.float64)}, "dense", "float32 values, found float64"),
+        ({"w": np.full((1, 10), np.nan, np.float32)}, "dense", "found NaN"),
         ({"w": ONE, "w#places": np.uint8([1])}, "zip", "expected a codec"),
         ({"w": ONE}, "gaps", "Missing"),
         ({"w": ONE, "x": ONE}, "dense", "Unknown"),
@@ -208,6 +208,25 @@ ONE = np.ones((1, 1), np.float32)
 def test_forged_files_of_format_1_are_refused(arrays, codec, message):
     with pytest.raises(PackingError, match=message):
         unpack(forged(arrays, codec), {"w": Spec((10,), 1)})
+
+
+def test_a_small_file_cannot_claim_gigabytes():
+    entry = [[2**30], "float16", 0, "gaps", 0, coding.RAW, 0, coding.RAW, 0]
+    metadata = {"cvzoo": json.dumps({"format": 2, "tensors": {"w": entry}})}
+    data = safetensors.numpy.save({"streams": np.zeros(0, np.uint8)}, metadata)
+    with pytest.raises(PackingError, match=r"1073741824 numbers in \d+ bytes"):
+        unpack(data, {"w": Spec((2**30,), 1)})
+    with pytest.raises(PackingError, match="Save the result of `cvzoo.shrink`"):
+        pack({"w": np.zeros(2**26 + 1, np.float32)})
+
+
+def test_a_dtype_that_numpy_lacks_is_refused():
+    data = forged({"w": np.zeros((1, 10), np.float16)}, "dense")
+    length = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + length].replace(b'"F16"', b'"BF16"')
+    data = len(header).to_bytes(8, "little") + header + data[8 + length :]
+    with pytest.raises(PackingError, match="Not a packed.*get or save it again.*BF16"):
+        unpack(data, {"w": Spec((10,), 1)})
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,23 @@ def test_compile_settings_are_a_closed_list(preset):
         presets.compile_model(small_model(), {"loss": "binary_crossentropy"})
 
 
+def test_examples_are_those_of_the_float32_model_that_comes_back(tmp_path):
+    inputs = keras.Input((20,))
+    layer = keras.layers.Dense(30, "relu", dtype="mixed_float16")
+    model = keras.Model(inputs, keras.layers.Dense(3)(layer(inputs)))
+    folder = cvzoo.save_preset(model, tmp_path / "half", examples=inputs_of(model))
+    cvzoo.from_preset(folder, verify=True)
+
+
+def test_examples_of_outputs_of_several_shapes_are_refused(tmp_path):
+    inputs = keras.Input((4,))
+    outputs = [keras.layers.Dense(units)(inputs) for units in (2, 3)]
+    model = keras.Model(inputs, outputs)
+    with pytest.raises(PresetError, match="outputs of one shape.*`examples=None`"):
+        cvzoo.save_preset(model, tmp_path / "two", examples=inputs_of(model))
+    cvzoo.from_preset(cvzoo.save_preset(model, tmp_path / "two"))
+
+
 def test_outputs_that_differ_from_the_stored_ones_are_found(preset):
     def shift(manifest):
         manifest["examples"]["outputs"]["values"][0] += 0.01

@@ -142,6 +142,42 @@ def test_wrong_arguments_are_refused():
         cvzoo.round_weights(model, "posterior", model)
 
 
+def test_the_threshold_tells_which_deviations_count():
+    bayesian = sparsified(real_model())
+    layer = bayesian.get_layer("hidden")
+    # Half of the weights are kept at 3 only, and known less precisely.
+    log_sigma2 = 2 * np.log(np.abs(np.asarray(layer.kernel)))
+    log_sigma2[:3] -= 6
+    log_sigma2[3:] += 2
+    layer.log_sigma2.assign(log_sigma2)
+    names = [layer.name for layer in sparsity.sparse_layers(bayesian)]
+    assert "hidden" in names
+    for threshold, kept in ((-0.5, log_sigma2[:3]), (3, log_sigma2)):
+        steps = cvzoo.rounding._steps(bayesian, bayesian, threshold)
+        assert steps["hidden"] == cvzoo.rounding._step(kept.ravel(), 1)
+
+
+def test_a_network_that_lost_all_its_weights_is_rounded():
+    bayesian = sparsified(real_model())
+    with pytest.warns(UserWarning, match="removed every weight of"):
+        pruned = cvzoo.prune(bayesian, -99)
+    rounded = values_of(cvzoo.round_weights(pruned, "posterior", bayesian, -99))
+    assert not rounded["hidden/kernel", 0].any()
+    float16 = values_of(cvzoo.round_weights(pruned, "float16"))
+    for key, value in float16.items():
+        np.testing.assert_array_equal(rounded[key], value)
+
+
+def test_bfloat16_is_rounded_too():
+    inputs = keras.Input((3,), dtype="bfloat16")
+    layer = keras.layers.Dense(1, dtype="bfloat16", name="output")
+    model = keras.Model(inputs, layer(inputs))
+    layer.kernel.assign([[1e-9], [1.5], [0.0]])
+    rounded = cvzoo.round_weights(model, "float16")
+    kernel = np.asarray(weights.named_tensors(rounded)["output/kernel"], np.float32)
+    np.testing.assert_array_equal(kernel, [[0], [1.5], [0]])
+
+
 def test_presets_keep_what_was_rounded(tmp_path):
     bayesian = sparsified(small_model())
     pruned = cvzoo.prune(bayesian)

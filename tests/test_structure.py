@@ -20,8 +20,8 @@ ALLOWED = {
     "sparsity": {"graph", "layers", "ops"},
     "callbacks": {"sparsity"},
     "compressing": {
-        *("examples", "methods", "reporting", "rounding", "searching", "shrinking"),
-        *("sparsity", "weights"),
+        *("examples", "graph", "methods", "reporting", "rounding", "searching"),
+        *("shrinking", "sparsity", "weights"),
     },
     "examples": set(),
     "searching": set(),

@@ -66,7 +66,7 @@ def kept_row(workdir, *job):
     made_for = json.loads(json.dumps({"config": config, "job": job}))
     if path.exists():
         kept = json.loads(path.read_text())
-        if kept["made for"] == made_for:
+        if kept.get("made for") == made_for:
             return baselines.Row(**kept["row"])
     row = make_row(workdir, *job)
     path.parent.mkdir(exist_ok=True)

@@ -37,10 +37,13 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     stored = json.loads(kept["linear"].read_text())
     stored["row"]["numbers"], stored["made for"]["config"]["seed"] = 654_321, 9
     kept["linear"].write_text(json.dumps(stored))
+    # So is one of an earlier version, which kept the row alone.
+    kept["constant_prior"].write_text(json.dumps({"name": "old", "numbers": 777_888}))
     before = (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns
     assert compare.main(arguments) == 0
     table = (tmp_path / "table.md").read_text()
-    assert "123,456" in table and "654,321" not in table
+    assert "123,456" in table
+    assert "654,321" not in table and "777,888" not in table
     assert (tmp_path / "fold0" / "finetune.keras").stat().st_mtime_ns == before
     assert "unit ARD + magnitude" in " ".join(capsys.readouterr().out.split())
 
