@@ -36,8 +36,6 @@ class Bilinear(SparsifiableStock, keras.layers.Layer):
         `torch.nn.Bilinear`.
     """
 
-    input_axes = (-1,)  # Each weight has two inputs.
-
     def __init__(
         self,
         units,
@@ -150,8 +148,6 @@ class ComplexBilinear(ComplexLinear):
     Reference:
         cplxmodule, `CplxBilinear`.
     """
-
-    input_axes = (-1,)  # Each weight has two inputs.
 
     def __init__(self, units, conjugate=True, **kwargs):
         super().__init__(**kwargs)

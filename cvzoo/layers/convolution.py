@@ -133,10 +133,6 @@ class ComplexConv(ComplexWindowed):
         return *self.kernel_size, inputs, self.filters
 
     @property
-    def input_axes(self):
-        return self.unit_axes if self.groups > 1 else (-2,)
-
-    @property
     def _arguments(self):
         return {
             "strides": self.strides,

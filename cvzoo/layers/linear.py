@@ -18,8 +18,6 @@ class Sparsifiable:
     - `field`: `"real"` or `"complex"`;
     - `kernel_parts`: tuple of its kernel variables, one or two;
     - `unit_axes`: axes of the kernel that number its output units;
-    - `input_axes`: those that number its inputs; of layers whose kernel has no such
-      axes, because inputs share them, the output units' again;
     - `variance(inputs, sigma2)`: the linear map of `|inputs|²` by `σ²`, in float32;
     - `relation(inputs, xi)`, if it is complex: that of `inputs²` by `ξ = E (w − μ)²`.
     """
@@ -29,7 +27,6 @@ class Sparsifiable:
     penalty = None
     marker = None
     unit_axes = (-1,)
-    input_axes = (-2,)
 
     def build_sparsifier(self):
         self.kernel_shape = tuple(self.kernel_parts[0].shape)

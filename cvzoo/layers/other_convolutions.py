@@ -18,7 +18,6 @@ class ComplexConvTranspose(ComplexWindowed):
     """Base of `ComplexConv1DTranspose` and `ComplexConv2DTranspose`."""
 
     unit_axes = (-2,)
-    input_axes = (-1,)
 
     def __init__(self, rank, filters, kernel_size, output_padding=None, **kwargs):
         super().__init__(rank, kernel_size, **kwargs)

@@ -87,10 +87,6 @@ class SparsifiableWindowed(SparsifiableStock):
 class SparsifiableConv(SparsifiableWindowed):
     """Mixin of `keras.layers.Conv1D` and its kin."""
 
-    @property
-    def input_axes(self):
-        return self.unit_axes if self.groups > 1 else (-2,)
-
     def multiply(self, inputs, kernel):
         inputs = pad_space(
             inputs, self.padding, self.kernel_size, self.dilation_rate, self.data_format
@@ -118,7 +114,6 @@ class SparsifiableConvTranspose(SparsifiableWindowed):
     """Mixin of `keras.layers.Conv1DTranspose` and its kin."""
 
     unit_axes = (-2,)
-    input_axes = (-1,)
 
     def multiply(self, inputs, kernel):
         return kops.conv_transpose(
@@ -177,19 +172,13 @@ class SparsifiableDepthwiseConv2D(
 class SparsifiableEinsumDense(SparsifiableStock, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense` that can hold a sparsifier.
 
-    An output unit is one setting of the kernel's letters that the output has too, an
-    input one of those that the input has.
+    An output unit is one setting of the kernel's letters that the output has too.
     """
 
     @property
     def unit_axes(self):
         _, kernel, outputs = einsum_specs(self.equation)
         return tuple(place for place, one in enumerate(kernel) if one in outputs)
-
-    @property
-    def input_axes(self):
-        inputs, kernel, _ = einsum_specs(self.equation)
-        return tuple(place for place, one in enumerate(kernel) if one in inputs)
 
     def multiply(self, inputs, kernel):
         return kops.einsum(self.equation, inputs, kernel)

@@ -316,26 +316,22 @@ class ARD(BayesianSparsifier):
         strength: Weight C of the divergence.
         n_train: Number of training examples; `cvzoo.sparsify` fills it in.
         group: `"weight"`: one prior variance per weight (paper 2, §4.2.2).
-            `"unit"`: one for all weights into an output unit; `"input"`: one for all
-            weights out of an input unit or channel. Whole units then go, and
-            `cvzoo.shrink` removes them. Before batch normalization, which scales what
-            is left of a fading unit up again, `"input"` works far better.
+            `"unit"`: one for all weights into an output unit, so that whole units
+            go, and `cvzoo.shrink` removes them.
     """
 
     def __init__(self, strength=1.0, n_train=None, group="weight"):
         super().__init__(strength, n_train)
-        if group not in ("weight", "unit", "input"):
+        if group not in ("weight", "unit"):
             raise ValueError(
-                "`group` must be 'weight', 'unit' or 'input'. "
-                f"Received: group={group!r}"
+                f"`group` must be 'weight' or 'unit'. Received: group={group!r}"
             )
         self.group = group
 
     def divergence(self, layer):
         kernel, log_sigma2 = layer.kernel_parts, layer.log_sigma2
-        if self.group != "weight":
-            axes = layer.unit_axes if self.group == "unit" else layer.input_axes
-            return ops.group_divergence(kernel, log_sigma2, axes)
+        if self.group == "unit":
+            return ops.unit_divergence(kernel, log_sigma2, layer.unit_axes)
         term = ops.ARD_COMPLEX if layer.field == "complex" else ops.ARD_REAL
         return ops.summed_divergence(term, kernel, log_sigma2)
 

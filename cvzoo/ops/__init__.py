@@ -10,9 +10,9 @@ from cvzoo.ops.divergences import (
     Divergence,
     complete_exponential_integral,
     divergence_per_weight,
-    group_divergence,
     log_alpha,
     summed_divergence,
+    unit_divergence,
 )
 from cvzoo.ops.noise import (
     add_complex_noise,

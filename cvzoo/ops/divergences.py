@@ -91,8 +91,8 @@ def summed_divergence(divergence, kernel, log_sigma2):
     return evaluate(*arguments)
 
 
-def group_divergence(kernel, log_sigma2, group_axes=(-1,)):
-    """ARD with one prior variance for all weights of a group, such as a unit, summed.
+def unit_divergence(kernel, log_sigma2, unit_axes=(-1,)):
+    """ARD with one prior variance for all weights of an output unit, summed.
 
     A group of n weights shares the prior variance that fits it best,
     `S / n` with `S = Σ (|μ|² + σ²)`. Per group, up to a constant,
@@ -102,7 +102,7 @@ def group_divergence(kernel, log_sigma2, group_axes=(-1,)):
     Args:
         kernel: Means: a real tensor, or a pair.
         log_sigma2: Logarithm of the variances, of the shape of one part.
-        group_axes: Axes of the kernel that number the groups.
+        unit_axes: Axes of the kernel that number the output units.
 
     Returns:
         float32 scalar, non-negative up to rounding.
@@ -111,8 +111,8 @@ def group_divergence(kernel, log_sigma2, group_axes=(-1,)):
     parts = [ops.cast(part, "float32") for part in parts]
     log_sigma2 = ops.cast(log_sigma2, "float32")
     rank = len(log_sigma2.shape)
-    groups = {axis % rank for axis in group_axes}
-    axes = [axis for axis in range(rank) if axis not in groups]
+    units = {axis % rank for axis in unit_axes}
+    axes = [axis for axis in range(rank) if axis not in units]
     second_moment = sum(ops.square(part) for part in parts) + ops.exp(log_sigma2)
     spread = ops.log(ops.mean(second_moment, axis=axes)) - ops.mean(
         log_sigma2, axis=axes

@@ -212,7 +212,7 @@ def test_gradient_of_divergence_per_weight_is_the_closed_form():
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_group_divergence_is_the_closed_form(parts):
+def test_unit_divergence_is_the_closed_form(parts):
     generator = np.random.default_rng(2)
     kernel = tuple(
         generator.normal(size=(7, 3)).astype(np.float32) for _ in range(parts)
@@ -222,12 +222,12 @@ def test_group_divergence_is_the_closed_form(parts):
     moment = sum(part.astype(np.float64) ** 2 for part in kernel) + np.exp(log_sigma2)
     per_unit = n * np.log(moment.sum(0) / n) - log_sigma2.sum(0)
     expected = per_unit.sum() * (1 if parts == 2 else 0.5)
-    found = ops.group_divergence(kernel if parts == 2 else kernel[0], log_sigma2)
+    found = ops.unit_divergence(kernel if parts == 2 else kernel[0], log_sigma2)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_group_divergence_is_zero_for_a_unit_of_noise_only():
-    found = ops.group_divergence(kops.zeros((7, 3)), kops.full((7, 3), -2.0))
+def test_unit_divergence_is_zero_for_a_unit_of_noise_only():
+    found = ops.unit_divergence(kops.zeros((7, 3)), kops.full((7, 3), -2.0))
     np.testing.assert_allclose(found, 0, atol=1e-5)
 
 
