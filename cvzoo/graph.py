@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import keras
 
+# How Keras writes constants that JSON lacks, in the arguments of a call.
+_CONSTANTS = ("__ellipsis__", "__slice__", "__numpy__", "__tensor__")
+
 
 class Tensor(NamedTuple):
     """One output of one call of a layer."""
@@ -23,7 +26,7 @@ class Call(NamedTuple):
         layer: Name of the layer.
         number: How many calls of the layer came before.
         args: Positional arguments: `Tensor`s, tuples, lists and dictionaries of them,
-            and plain values.
+            and values without tensors, such as numbers, slices and arrays.
         kwargs: Likewise by name, without those that are `None`.
     """
 
@@ -232,6 +235,8 @@ def _read_structure(layer, value):
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             return Tensor(*value["config"]["keras_history"])
+        if value.get("class_name") in _CONSTANTS:
+            return keras.saving.deserialize_keras_object(value)
         if "class_name" not in value:
             return {key: _read_structure(layer, item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -240,7 +245,7 @@ def _read_structure(layer, value):
         return value
     kind = value.get("class_name") if isinstance(value, dict) else type(value).__name__
     raise ValueError(
-        f"Layer '{layer}' is called on a {kind}. Only tensors and plain values, and "
+        f"Layer '{layer}' is called on a {kind}. Only tensors and constants, and "
         "tuples, lists and dictionaries of them, can be read."
     )
 

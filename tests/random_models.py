@@ -16,9 +16,12 @@ class Network:
         tied: Pairs of names of linear layers whose outputs are added up.
     """
 
-    def __init__(self, seed, field="real", activations=("relu", "tanh", "softplus")):
+    def __init__(
+        self, seed, field="real", activations=("relu", "tanh", "softplus"), head=None
+    ):
         self.generator = np.random.default_rng(seed)
-        self.field, self.activations = field, activations
+        self.field, self.activations, self.head = field, activations, head
+        self._shared_activation = None
         self.steps, self.tied = [("input", None, [])], []
         self._build()
 
@@ -70,11 +73,13 @@ class Network:
             x = self._add(norm(name=self._name("norm")), x)
         if self.field == "complex" and self.generator.random() < 0.5:
             return self._add(layers.Cardioid(name=self._name("cardioid")), x)
-        activation = self._choose(*self.activations)
-        name = self._name(activation)
-        return self._add(
-            self._per_part(keras.layers.Activation(activation, name=name)), x
-        )
+        layer = self._shared_activation
+        if layer is None or self.generator.random() < 0.7:
+            activation = self._choose(*self.activations)
+            name = self._name(activation)
+            layer = self._per_part(keras.layers.Activation(activation, name=name))
+        self._shared_activation = layer
+        return self._add(layer, x)
 
     def _residual(self, x):
         """Two branches, added."""
@@ -138,7 +143,7 @@ class Network:
         x = self._pointwise(
             self._linear("Dense", int(self.generator.integers(4, 9)), x)
         )
-        x = self._linear("Dense", 2, x)
+        x = self._linear("Dense", 2, x, activation=self.head)
         if self.field == "complex":
             x = self._add(layers.FromComplex("real", name="close"), x)
 

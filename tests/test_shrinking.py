@@ -307,3 +307,55 @@ def test_activations_may_be_operations(activate):
     shrunk = cvzoo.shrink(model)
     assert shrunk.get_layer("first").units == 2
     assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    ("operate", "units"),
+    [
+        (lambda x: x * 0.5, 2),
+        (lambda x: 2 - x, 2),
+        (lambda x: x / 4 + 1, 2),
+        (lambda x: keras.ops.maximum(x, 0.1), 2),
+        (lambda x: x[..., ::-1], 7),  # no rule: channels change places
+        (lambda x: 1 / x, 7),  # no rule: it may be no number
+        (lambda x: x * np.arange(1.0, 8.0, dtype="float32"), 7),  # of seven channels
+    ],
+)
+def test_operations_with_numbers_keep_no_units(operate, units):
+    x = keras.Input((5,))
+    y = operate(keras.layers.Dense(7, name="first")(x))
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    kernel = np.ones((7, 3), np.float32)
+    kernel[2:] = 0
+    with_kernels(model, second=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == units
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "left"),
+    [
+        (lambda x: keras.ops.mean(x, axis=(1, 2)), 4),
+        (lambda x: keras.ops.max(x, axis=[-3, -2]), 4),
+        (lambda x: keras.ops.sum(x, axis=1)[:, 0], 7),  # a slice
+        (lambda x: keras.ops.mean(x, axis=-1), 7),  # over the channels
+    ],
+)
+def test_operations_over_space_and_concatenations_of_channels(reduce, left):
+    x = keras.Input((4, 4, 3))
+    y = keras.layers.Conv2D(7, 3, name="first")(x)
+    z = keras.layers.Conv2D(5, 3, name="other")(x)
+    y, z = reduce(y), keras.ops.mean(z, axis=(1, 2))
+    if len(y.shape) == 3:  # the mean over channels
+        y = keras.layers.Flatten()(y)
+    y = keras.ops.concatenate([y, z], axis=-1)
+    model = keras.Model(x, keras.layers.Dense(2, name="second")(y))
+    kernel = np.ones((y.shape[-1], 2), np.float32)
+    kernel[1:4] = 0
+    kernel[-2:] = 0
+    with_kernels(model, second=kernel)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").filters == left
+    assert shrunk.get_layer("other").filters == 3
+    assert_same_outputs(model, shrunk)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import layers
+from cvzoo import graph, layers
 from cvzoo.channels import kinds
 from cvzoo.layers.merging import PairMerge
 
@@ -68,12 +68,20 @@ def _room(layer):
     )
 
 
-def call(layer, parts, weights=None):
-    """A layer on the parts of its inputs, flat, as arrays."""
+def call(layer, parts, weights=None, arguments=()):
+    """A layer on the parts of its inputs, flat, as arrays.
+
+    Args:
+        layer: A layer, or an operation.
+        parts: The arrays.
+        weights: Those that a layer, not built, gets.
+        arguments: Of an operation: those of its call, a tensor being a `graph.Tensor`.
+    """
     dtype = "float32" if kinds.is_operation(layer) else layer.compute_dtype
     parts = [kops.convert_to_tensor(part, dtype) for part in parts]
     if kinds.is_operation(layer):
-        inputs = parts
+        rest = iter(parts)
+        inputs = graph.map_tensors(arguments, lambda _: next(rest))
     elif isinstance(layer, PairMerge) or (
         isinstance(layer, layers.PerPart) and len(parts) > 2
     ):

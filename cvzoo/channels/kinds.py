@@ -1,11 +1,12 @@
 """Which layers `shrink` understands, by what they do to channels."""
 
 import math
+import numbers
 
 import keras
 import numpy as np
 
-from cvzoo import layers
+from cvzoo import graph, layers
 
 # fmt: off
 ELEMENTWISE = (
@@ -52,8 +53,10 @@ MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
-# Of `x + y` and `keras.ops.relu(x)`, whose classes are not public.
+# Of `x + y`, `x / 2` and `keras.ops.relu(x)`, whose classes are not public.
 MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
+SCALING_OPERATIONS = ("Divide", "TrueDivide")
+REDUCING_OPERATIONS = ("Max", "Mean", "Sum")
 ELEMENTWISE_OPERATIONS = {
     "exp", *(name.replace("_", "") for name in ELEMENTWISE)
 }
@@ -105,13 +108,43 @@ def has_size(layer):
     return not is_operation(layer) and (bool(layer.weights) or is_reshape)
 
 
-def is_merging_operation(layer, inputs):
-    """Whether it is an operation such as `x + y`, on two tensors."""
-    return (
-        is_operation(layer)
-        and type(layer).__name__ in MERGING_OPERATIONS
-        and len(inputs) == 2
+def is_merging_operation(layer, arguments):
+    """Whether it is an operation such as `x + y`, `2 - x` or `x / 2`.
+
+    Args:
+        layer: A layer, or an operation.
+        arguments: Those of its call, a tensor being a `graph.Tensor`.
+    """
+    name, is_number = type(layer).__name__, [_is_number(one) for one in arguments]
+    if not is_operation(layer) or len(arguments) != 2:
+        return False
+    if name in SCALING_OPERATIONS:
+        return is_number[1] and arguments[1] != 0
+    return name in MERGING_OPERATIONS and all(
+        number or isinstance(one, graph.Tensor)
+        for number, one in zip(is_number, arguments, strict=True)
     )
+
+
+def _is_number(argument):
+    return isinstance(argument, numbers.Real)
+
+
+def is_reduction(layer, rank):
+    """Whether it is an operation such as `keras.ops.mean`, within each channel."""
+    if not is_operation(layer) or type(layer).__name__ not in REDUCING_OPERATIONS:
+        return False
+    axes = range(rank) if layer.axis is None else np.atleast_1d(layer.axis) % rank
+    return not {0, rank - 1} & set(axes)
+
+
+def is_concatenation(layer, rank):
+    """Whether it puts channels side by side."""
+    name = type(layer).__name__
+    is_known = type(layer) in CONCATENATING or (
+        is_operation(layer) and name == "Concatenate"
+    )
+    return is_known and layer.axis in (-1, rank - 1)
 
 
 def is_pointwise(layer):

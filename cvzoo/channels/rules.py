@@ -88,14 +88,15 @@ class Mapped:
         return used
 
 
-def rule_for(layer, values, inputs, outputs):
+def rule_for(layer, values, inputs, outputs, arguments=()):
     """The rule of a call, or `None` for a layer that is not understood.
 
     Args:
-        layer: The layer.
+        layer: The layer, or an operation.
         values: `Values` of a linear layer, or `None`.
         inputs: Shapes of its inputs, flat: a pair counts as two.
         outputs: Likewise.
+        arguments: Of an operation: those of its call, a tensor being a `graph.Tensor`.
     """
     if any(len(shape) < 2 or shape[-1] is None for shape in (*inputs, *outputs)):
         return None
@@ -115,16 +116,19 @@ def rule_for(layer, values, inputs, outputs):
             run, reached_by = twin(layer, values), reach(layer, values)
             return Mapped(sources, run, reached_by, reads=reads)
         return Linear(layer, values, inputs[0])
-    sources = _sources(layer, inputs, outputs)
+    sources = _sources(layer, inputs, outputs, arguments)
     if sources is None:
         return None
 
     def run(parts):
-        return call(layer, parts)
+        return call(layer, parts, arguments=arguments)
 
     inner = layer.layer if isinstance(layer, layers.PerPart) else layer
     is_placing = type(inner) in kinds.SPATIAL + kinds.RESHAPING + kinds.CONCATENATING
     is_placing |= getattr(layer, "layout", None) == "concatenated"
+    rank = len(inputs[0])
+    is_placing |= kinds.is_concatenation(layer, rank)
+    is_placing |= kinds.is_reduction(layer, rank)
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
     reads = True
     if type(layer) is keras.layers.BatchNormalization and layer.scale:
@@ -132,9 +136,10 @@ def rule_for(layer, values, inputs, outputs):
     return Mapped(sources, run, run if is_placing else None, is_product, reads)
 
 
-def _sources(layer, inputs, outputs):
+def _sources(layer, inputs, outputs, arguments=()):
     """The `Source`s of the outputs of a layer that is no linear one, or `None`."""
     kind, before, after = type(layer), inputs[0][-1], outputs[0][-1]
+    rank = len(inputs[0])
     if kind in kinds.RESHAPING:
         # Row-major order: the channel is the fastest index, if it stays whole.
         whole = after % before == 0
@@ -145,14 +150,15 @@ def _sources(layer, inputs, outputs):
         )
     if kind is layers.PerPart:
         return _sources_per_part(layer.layer, inputs, outputs)
-    if kind in kinds.CONCATENATING and layer.axis in (-1, len(inputs[0]) - 1):
+    if kinds.is_concatenation(layer, rank):
         return _side_by_side(inputs, len(outputs))
     if kind is layers.FromComplex and layer.layout != "modulus":
         return _closed(layer, inputs)
     is_alike = (
         kind in kinds.MERGING + kinds.SPATIAL + kinds.CONCATENATING
         or kind is layers.FromComplex
-        or kinds.is_merging_operation(layer, inputs)
+        or kinds.is_merging_operation(layer, arguments)
+        or kinds.is_reduction(layer, rank)
         or kinds.is_pointwise(layer)
     )
     if not is_alike or len({shape[-1] for shape in (*inputs, *outputs)}) != 1:
