@@ -65,7 +65,8 @@ def sparsify(model, sparsifier, n_train=None):
     Dense, einsum, bilinear and convolutional layers, real and complex, nested models
     included, get it; their weights and all others are copied. `model` is left alone.
     The result is not compiled. A warning lists the layers with matrices of weights
-    that cannot hold a sparsifier, each with its share of the parameters.
+    that are left alone, each with its share of the parameters: those that cannot hold
+    a sparsifier, that are not trainable, or that have LoRA enabled.
 
     Args:
         model: A Functional or Sequential Keras model.
@@ -77,10 +78,8 @@ def sparsify(model, sparsifier, n_train=None):
         A `keras.Model`; one that also reports `nll` and `kl` where the sparsifier is
         Bayesian.
     """
-    is_class = isinstance(sparsifier, type)
-    if not isinstance(sparsifier, Sparsifier) and (
-        is_class or not callable(sparsifier)
-    ):
+    is_one = isinstance(sparsifier, Sparsifier)
+    if not is_one and (isinstance(sparsifier, type) or not callable(sparsifier)):
         raise ValueError(
             "`sparsifier` must be a sparsifier such as `VariationalDropout(0.2)`, or a "
             f"function from a layer to one. Received: {sparsifier!r}"
@@ -93,31 +92,49 @@ def sparsify(model, sparsifier, n_train=None):
             "`from_preset(name, masked=False)`."
         )
     linear = linear_layers(model)
-    shapes = [tuple(kernel_variables(layer)[0].shape) for layer in linear]
+    moving = [layer for layer in linear if layer.trainable]
+    chosen = _choose(sparsifier, moving, n_train)
+    by_layer = {id(layer): one for layer, one in zip(moving, chosen, strict=True)}
+    # A frozen layer's log σ² could not move: noise and divergence would stay.
+    frozen = [
+        layer
+        for layer in linear
+        if not layer.trainable and (is_one or sparsifier(layer) is not None)
+    ]
+
+    graph.check_pairs(model)
+    result = _with_sparsifiers(model, lambda layer: by_layer.get(id(layer)))
+    untouched = _untouched(model, frozen)
+    if not sparse_layers(result):
+        raise ValueError(
+            f"Model '{model.name}' has no dense or convolutional layer that was given "
+            f"a sparsifier. Left alone: {', '.join(untouched) or 'none'}."
+        )
+    if untouched:
+        warnings.warn(
+            "cvzoo.sparsify left these layers as they were, their weights stay dense: "
+            f"{', '.join(untouched)}",
+            stacklevel=2,
+        )
+    return result
+
+
+def _choose(sparsifier, layers, n_train):
+    """The sparsifier of each layer, or `None`."""
+    shapes = [tuple(kernel_variables(layer)[0].shape) for layer in layers]
     if isinstance(sparsifier, Sparsifier):
-        chosen = sparsifier.for_layers(shapes, n_train)
-    else:
-        chosen = [
-            one.for_layers([shape], n_train)[0] if isinstance(one, Sparsifier) else one
-            for one, shape in zip(map(sparsifier, linear), shapes, strict=True)
-        ]
+        return sparsifier.for_layers(shapes, n_train)
+    chosen = [
+        one.for_layers([shape], n_train)[0] if isinstance(one, Sparsifier) else one
+        for one, shape in zip(map(sparsifier, layers), shapes, strict=True)
+    ]
     wrong = [one for one in chosen if not isinstance(one, Sparsifier | None)]
     if wrong:
         raise ValueError(
             "`sparsifier` must give a sparsifier or None for each layer. It gave: "
             f"{wrong[0]!r}"
         )
-    by_layer = {id(layer): one for layer, one in zip(linear, chosen, strict=True)}
-
-    graph.check_pairs(model)
-    result = _with_sparsifiers(model, lambda layer: by_layer[id(layer)])
-    if not sparse_layers(result):
-        raise ValueError(
-            f"Model '{model.name}' has no dense or convolutional layer that was given "
-            "a sparsifier."
-        )
-    _warn_of_untouched(model)
-    return result
+    return chosen
 
 
 def prune(model, threshold=THRESHOLD):
@@ -236,7 +253,14 @@ def _flat_layers(model):
 
 def is_linear(layer):
     """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
+    if _has_lora(layer):
+        return False
     return is_own_linear(layer) or plain_class(layer) in SPARSIFIABLE
+
+
+def _has_lora(layer):
+    # Its kernel is then a sum, and no variable.
+    return getattr(layer, "lora_enabled", False)
 
 
 def is_own_linear(layer):
@@ -410,22 +434,28 @@ def linear_values(layer):
     return kernel, [kops.convert_to_numpy(part) for part in bias_variables(layer)]
 
 
-def _warn_of_untouched(model):
+def _untouched(model, frozen):
+    """What `sparsify` says of each layer with matrices of weights that it left alone.
+
+    Args:
+        model: The model given.
+        frozen: Its linear layers that are not trainable.
+    """
     total = max(model.count_params(), 1)
-    left = [
-        f"{layer.name} ({_class_name(layer)}, {_percent(layer.count_params() / total)} "
-        "of the parameters)"
+    left = {id(layer): ", not trainable" for layer in frozen}
+    for layer in _flat_layers(model):
+        if (
+            not is_linear(layer)
+            and not isinstance(layer, ComplexNormalization | keras.layers.PReLU)
+            and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
+        ):
+            left[id(layer)] = ", LoRA is on" if _has_lora(layer) else ""
+    return [
+        f"{layer.name} ({_class_name(layer)}{left[id(layer)]}, "
+        f"{_percent(layer.count_params() / total)} of the parameters)"
         for layer in _flat_layers(model)
-        if not is_linear(layer)
-        and not isinstance(layer, ComplexNormalization | keras.layers.PReLU)
-        and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
+        if id(layer) in left
     ]
-    if left:
-        warnings.warn(
-            "cvzoo.sparsify left these layers as they were, their weights stay dense: "
-            f"{', '.join(left)}",
-            stacklevel=3,
-        )
 
 
 def _class_name(layer):
