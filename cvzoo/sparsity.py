@@ -200,8 +200,8 @@ def with_masks(model, choose_mask):
 
     Args:
         model: A Functional or Sequential Keras model.
-        choose_mask: Function from a linear layer to an array of the shape of (one
-            part of) its kernel, or to `None`.
+        choose_mask: Function from a linear layer to an array of 0 and 1 of the shape
+            of (one part of) its kernel, or to `None`.
     """
     model = _functional(model)
     masks = {id(layer): choose_mask(layer) for layer in linear_layers(model)}
@@ -212,6 +212,11 @@ def with_masks(model, choose_mask):
                 f"The mask of layer '{layer.name}' must have its kernel's shape "
                 f"{shape}. Received shape {np.shape(mask)}. Give one value for each "
                 "weight, or None for a layer without a mask."
+            )
+        if mask is not None and not np.isin(kops.convert_to_numpy(mask), (0, 1)).all():
+            raise ValueError(
+                f"The mask of layer '{layer.name}' must hold 0 and 1 only: 0 where a "
+                "weight is pruned, 1 where it stays. Compare with a threshold first."
             )
     result = _with_sparsifiers(
         model, lambda layer: None if masks[id(layer)] is None else FixedMask()

@@ -6,6 +6,9 @@ Two sparsifiers are combined by `+`, for example
 `ARD(0.03, group="unit") + MagnitudePruning(0.98, end_step=600)`.
 """
 
+import math
+import numbers
+
 import keras
 import numpy as np
 from keras import ops as kops
@@ -14,6 +17,10 @@ from cvzoo import ops
 
 # Start of log σ² in every experiment of paper 2.
 INITIAL_LOG_SIGMA2 = -10.0
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 class Sparsifier:
@@ -159,15 +166,15 @@ class BayesianSparsifier(Sparsifier):
     is_random = True
 
     def __init__(self, strength=1.0, n_train=None):
-        if not strength > 0:
+        if not (_is_number(strength) and strength > 0):
             raise ValueError(
-                f"`strength` must be positive. Received: {strength}. A layer that is "
-                "to stay dense takes no sparsifier."
+                "`strength` must be positive, a finite number. Received: "
+                f"{strength!r}. A layer that is to stay dense takes no sparsifier."
             )
-        if n_train is not None and not n_train > 0:
+        if n_train is not None and not (_is_number(n_train) and n_train > 0):
             raise ValueError(
                 "`n_train` must be positive, the number of training examples. "
-                f"Received: {n_train}"
+                f"Received: {n_train!r}"
             )
         self.strength, self.n_train = strength, n_train
 
@@ -258,9 +265,10 @@ class VariationalDropout(BayesianSparsifier):
                 "`posterior` must be 'circular' or 'scaling'. Received: "
                 f"posterior={posterior!r}"
             )
-        if not prior_exponent > 0:
+        if not (_is_number(prior_exponent) and prior_exponent > 0):
             raise ValueError(
-                f"`prior_exponent` must be positive. Received: {prior_exponent}"
+                "`prior_exponent` must be positive, a finite number. Received: "
+                f"{prior_exponent!r}"
             )
         if prior_exponent != 2 and (posterior, kl == "approximate") != (
             "circular",
@@ -388,13 +396,17 @@ class MagnitudePruning(Masking):
     """
 
     def __init__(self, sparsity, end_step, begin_step=0, frequency=10):
-        if not 0 <= sparsity < 1:
-            raise ValueError(f"`sparsity` must be in [0, 1). Received: {sparsity}")
-        if not 0 <= begin_step < end_step or frequency < 1:
+        if not (_is_number(sparsity) and 0 <= sparsity < 1):
+            raise ValueError(f"`sparsity` must be in [0, 1). Received: {sparsity!r}")
+        if not (
+            all(map(_is_number, (begin_step, end_step, frequency)))
+            and 0 <= begin_step < end_step
+            and frequency >= 1
+        ):
             raise ValueError(
                 "MagnitudePruning needs 0 ≤ begin_step < end_step and frequency ≥ 1. "
-                f"Received: begin_step={begin_step}, end_step={end_step}, "
-                f"frequency={frequency}"
+                f"Received: begin_step={begin_step!r}, end_step={end_step!r}, "
+                f"frequency={frequency!r}"
             )
         self.sparsity, self.end_step = sparsity, end_step
         self.begin_step, self.frequency = begin_step, frequency
