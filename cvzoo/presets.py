@@ -1,6 +1,7 @@
 """`from_preset` and `save_preset`: models ↔ preset folders."""
 
 import dataclasses
+import functools
 import os
 import shutil
 import tempfile
@@ -68,17 +69,20 @@ def from_preset(name, compile=True, masked=True, verify=False):
         packing.check_layout(files[catalogue.WEIGHTS], stated)
         shapes = {tensor: spec.shape for tensor, spec in stated.items()}
         graph = catalogue.parse_json(files[catalogue.ARCHITECTURE], "architecture.json")
-        model = architecture.build(graph, shapes)
-        packing.check_names(weights.specs(model), stated, "manifest")
-        if weights.specs(model) != stated:
-            raise PresetError(
-                f"the manifest states {stated}; the layers have {weights.specs(model)}."
-            )
-        weights.assign(model, packing.unpack(files[catalogue.WEIGHTS], stated))
+        tensors = packing.unpack(files[catalogue.WEIGHTS], stated)
+        masks = _masks_of_zeros(tensors) if masked else {}
+        # Masks are there from the start: a masked copy would take the memory twice.
+        model = architecture.build(graph, shapes, masks)
+        found = weights.specs(model)
+        packing.check_names(found, stated, "manifest")
+        if found != stated:
+            raise PresetError(f"the manifest states {stated}; the layers have {found}.")
+        weights.assign(model, tensors)
+        del tensors
+        for layer in sparsity.sparse_layers(model):
+            layer.mask.assign(masks[layer.name])
         if verify:
             _verify(model, manifest["examples"])
-        if masked:
-            model = sparsity.with_masks(model, _mask_of_zeros)
         settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
         if compile and settings["compile"] is not None:
             compile_model(model, settings["compile"])
@@ -260,10 +264,17 @@ def _check_compile(settings):
             raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
 
 
-def _mask_of_zeros(layer):
-    kernel, _ = sparsity.linear_values(layer)
-    mask = np.any([part != 0 for part in kernel], axis=0)
-    return None if mask.all() else mask.astype(np.float32)
+def _masks_of_zeros(tensors):
+    """Name of each layer whose kernel has zeros → where it has none."""
+    masks = {}
+    for name, value in tensors.items():
+        layer, _, variable = name.rpartition("/")
+        if variable == "kernel":
+            parts = value if isinstance(value, tuple) else (value,)
+            mask = functools.reduce(np.logical_or, (part != 0 for part in parts))
+            if not mask.all():
+                masks[layer] = mask
+    return masks
 
 
 def _example_inputs(model, examples):
