@@ -106,6 +106,7 @@ def save_preset(
     overwrite=False,
     values="float32",
     posterior=None,
+    threshold=sparsity.THRESHOLD,
 ):
     """Keeps a model as a preset folder, written aside and then renamed.
 
@@ -128,6 +129,7 @@ def save_preset(
             `cvzoo.round_weights`. How far that moves the outputs on `examples` is kept
             among the manifest's counts.
         posterior: Sparsified model, for `values="posterior"`.
+        threshold: The one that was given to `cvzoo.prune`, likewise.
 
     Returns:
         The folder, as a `Path`.
@@ -141,7 +143,7 @@ def save_preset(
     inputs = _example_inputs(model, examples)
     exact = model
     model = sparsity.without_sparsifiers(
-        rounding.round_weights(model, values, posterior)
+        rounding.round_weights(model, values, posterior, threshold)
         if values != "float32" or posterior is not None
         else model
     )

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from cvzoo import figures, packing, rounding, weights
+from cvzoo import figures, packing, rounding, sparsity, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +137,7 @@ def compression_report(
     posterior=None,
     reference=None,
     inputs=None,
+    threshold=sparsity.THRESHOLD,
 ):
     """Counts parameters, non-zero ones and packed bytes.
 
@@ -154,6 +155,8 @@ def compression_report(
         reference: The model that outputs are compared with. Defaults to `model`
             before rounding.
         inputs: Inputs to compare outputs on, as `predict` takes them.
+        threshold: The one that was given to `cvzoo.prune`, for
+            `values="posterior"`.
 
     Returns:
         A `CompressionReport`.
@@ -162,7 +165,7 @@ def compression_report(
         raise ValueError("`reference` is compared on `inputs`, which are missing.")
     reported = model
     if values != "float32" or posterior is not None:
-        reported = rounding.round_weights(model, values, posterior)
+        reported = rounding.round_weights(model, values, posterior, threshold)
     tensors = weights.named_tensors(reported)
     whole, sizes = packing.measure(tensors)
     layers = {}

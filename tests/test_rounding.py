@@ -207,6 +207,29 @@ def test_presets_keep_what_was_rounded(tmp_path):
     assert sizes[-1] < 0.7 * sizes[0]
 
 
+def test_presets_and_reports_round_by_the_threshold_of_pruning(tmp_path):
+    bayesian = sparsified(small_model())
+    pruned = cvzoo.prune(bayesian, threshold=-4.0)
+    settings = {"values": "posterior", "posterior": bayesian}
+    rounded = cvzoo.round_weights(pruned, **settings, threshold=-4.0)
+    default = cvzoo.round_weights(pruned, **settings)
+    expected, other = values_of(rounded), values_of(default)
+    assert any(not np.array_equal(expected[key], other[key]) for key in expected)
+    folder = cvzoo.save_preset(pruned, tmp_path / "one", **settings, threshold=-4.0)
+    for key, value in values_of(cvzoo.from_preset(folder)).items():
+        np.testing.assert_array_equal(value, expected[key])
+    inputs = np.random.default_rng(0).normal(size=(2, *pruned.input_shape[1:]))
+    found, same, another = (
+        cvzoo.compression_report(model, inputs=inputs, **arguments).change
+        for model, arguments in [
+            (pruned, {**settings, "threshold": -4.0}),
+            (rounded, {"reference": pruned}),
+            (default, {"reference": pruned}),
+        ]
+    )
+    assert found == same != another
+
+
 def test_packing_finds_the_grid():
     bayesian = sparsified(small_model())
     rounded = cvzoo.round_weights(cvzoo.prune(bayesian), "posterior", bayesian)

@@ -31,7 +31,7 @@ ALLOWED = {
     "shrinking": {"channels", "folding", "graph", "layers", "sparsity"},
     "weights": {"packing", "sparsity"},
     "figures": set(),
-    "reporting": {"figures", "packing", "rounding", "weights"},
+    "reporting": {"figures", "packing", "rounding", "sparsity", "weights"},
     "thresholds": {"figures", "reporting", "sparsity", "weights"},
     "allowed_layers": {"layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
