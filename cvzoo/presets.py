@@ -14,6 +14,7 @@ import numpy as np
 from cvzoo import (
     architecture,
     catalogue,
+    graph,
     packing,
     reporting,
     rounding,
@@ -68,11 +69,13 @@ def from_preset(name, compile=True, masked=True, verify=False):
         # Before anything is made: what the manifest states is what the file holds.
         packing.check_layout(files[catalogue.WEIGHTS], stated)
         shapes = {tensor: spec.shape for tensor, spec in stated.items()}
-        graph = catalogue.parse_json(files[catalogue.ARCHITECTURE], "architecture.json")
+        described = catalogue.parse_json(
+            files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
+        )
         tensors = packing.unpack(files[catalogue.WEIGHTS], stated)
         masks = _masks_of_zeros(tensors) if masked else {}
         # Masks are there from the start: a masked copy would take the memory twice.
-        model = architecture.build(graph, shapes, masks)
+        model = architecture.build(described, shapes, masks)
         found = weights.specs(model)
         packing.check_names(found, stated, "manifest")
         if found != stated:
@@ -134,6 +137,10 @@ def save_preset(
     Returns:
         The folder, as a `Path`.
     """
+    graph.check_is_model("model", model)
+    if baseline is not None:
+        graph.check_is_model("baseline", baseline)
+    _check_json(scores=scores, data=data, classes=list(classes), config=config)
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
@@ -185,6 +192,21 @@ def save_preset(
     files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
     write_folder(folder, lambda aside: _write_files(aside, files))
     return folder
+
+
+def _check_json(**given):
+    """Raises unless each is plain data; `scores` and `data` dictionaries or `None`."""
+    for name, value in given.items():
+        if name in ("scores", "data") and not isinstance(value, dict | None):
+            raise PresetError(f"`{name}` must be a dictionary. Received: {value!r}")
+        try:
+            catalogue.to_json(value)
+        except (TypeError, ValueError) as error:
+            raise PresetError(
+                f"`{name}` must hold text, finite numbers, lists and dictionaries of "
+                f"them, which JSON can keep; NaN and infinity it cannot. Received: "
+                f"{value!r}"
+            ) from error
 
 
 def _check_replaceable(folder):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from cvzoo import figures, packing, rounding, sparsity, weights
+from cvzoo import figures, graph, packing, rounding, sparsity, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +161,10 @@ def compression_report(
     Returns:
         A `CompressionReport`.
     """
+    graph.check_is_model("model", model)
+    for argument, value in (("baseline", baseline), ("reference", reference)):
+        if value is not None:
+            graph.check_is_model(argument, value)
     if reference is not None and inputs is None:
         raise ValueError("`reference` is compared on `inputs`, which are missing.")
     reported = model

@@ -317,6 +317,27 @@ def test_examples_that_cannot_be_kept_are_refused(tmp_path):
         cvzoo.save_preset(small_model(), tmp_path / "a", examples=np.ones(2) * 1j)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scores": {"test": float("nan")}}, "`scores` must hold .* NaN.*Received"),
+        ({"scores": {"test": {1, 2}}}, "`scores` must hold"),
+        ({"scores": 0.9}, "`scores` must be a dictionary. Received: 0.9"),
+        ({"data": {"name": object()}}, "`data` must hold"),
+        ({"config": {"rate": np.float32("inf")}}, "`config` must hold"),
+        ({"classes": [{"a"}]}, "`classes` must hold"),
+        ({"baseline": "dense"}, "`baseline` must be a Keras model. Received: 'dense'"),
+        ({"model": {"a": 1}}, "`model` must be a Keras model"),
+    ],
+)
+def test_what_a_preset_cannot_keep_is_refused(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        cvzoo.save_preset(
+            **{"model": small_model(), "folder": tmp_path / "one", **arguments}
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_scores_of_numpy_are_kept(tmp_path):
     folder = cvzoo.save_preset(
         small_model(),

@@ -178,6 +178,13 @@ def test_bfloat16_is_rounded_too():
     np.testing.assert_array_equal(kernel, [[0], [1.5], [0]])
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="`model` must be a Keras model. Received: 3"):
+        cvzoo.round_weights(3, "float16")
+    with pytest.raises(ValueError, match="`posterior` must be a Keras model"):
+        cvzoo.round_weights(small_model(), "posterior", "bayesian")
+
+
 def test_presets_keep_what_was_rounded(tmp_path):
     bayesian = sparsified(small_model())
     pruned = cvzoo.prune(bayesian)
