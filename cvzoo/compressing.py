@@ -89,8 +89,10 @@ def compress(
     Pre-trains (0 epochs by default: the model is trained already), sparsifies, prunes,
     fine-tunes and shrinks, with the model's own loss, metrics and optimizer (a fresh
     one for each stage, whose learning rate falls to a tenth after 60 % of the stage
-    where it is a number). How hard it presses is found on the validation data. The
-    model given is left alone.
+    where it is a number). It begins at the rate that the model's optimizer has now, so
+    set that anew where a callback such as `ReduceLROnPlateau` has made it tiny. How
+    hard `compress` presses is found on the validation data. The model given is left
+    alone.
 
     Args:
         model: A compiled Functional or Sequential model.
