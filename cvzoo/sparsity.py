@@ -10,9 +10,10 @@ from keras import ops as kops
 from cvzoo import graph, ops
 from cvzoo.layers.bilinear import Bilinear
 from cvzoo.layers.linear import ComplexLinear, Sparsifiable
+from cvzoo.layers.masking import FixedMask
 from cvzoo.layers.normalization import ComplexNormalization
 from cvzoo.layers.sparsifiable import SPARSIFIABLE, einsum_kernel_shape
-from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
+from cvzoo.layers.sparsifiers import Sparsifier
 
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _TRANSPOSED = (
