@@ -11,10 +11,19 @@ import numpy as np
 from keras import ops as kops
 from rich import progress as bars
 
-from cvzoo import graph, methods, reporting, rounding, shrinking, sparsity, weights
+from cvzoo import (
+    graph,
+    methods,
+    reporting,
+    rounding,
+    shrinking,
+    sparsifying,
+    sparsity,
+    weights,
+)
 from cvzoo.examples import Data, is_whole
 from cvzoo.searching import TRIALS, Diverged, Result, Search, Trial, choose_metric
-from cvzoo.sparsity import THRESHOLD
+from cvzoo.sparsifying import THRESHOLD
 
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
 DROP_AT, DROP_FACTOR = 0.6, 0.1
@@ -275,9 +284,9 @@ class _Stages:
         bar = progress.add(label, sparsify_epochs + finetune_epochs)
         steps = sparsify_epochs * self.data.steps_per_epoch
         sparsifier = self.method.sparsifier(pressure, self.weights, steps)
-        sparse = sparsity.sparsify(start, sparsifier, n_train=self.data.n_train)
+        sparse = sparsifying.sparsify(start, sparsifier, n_train=self.data.n_train)
         self._fit(self._compiled(sparse), sparsify_epochs, bar, "sparsification")
-        pruned = self._compiled(sparsity.prune(sparse, self.threshold))
+        pruned = self._compiled(sparsifying.prune(sparse, self.threshold))
         if finetune_epochs:
             self._fit(pruned, finetune_epochs, bar, "fine-tuning")
         compact = shrinking.shrink(pruned)

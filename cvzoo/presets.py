@@ -18,6 +18,7 @@ from cvzoo import (
     packing,
     reporting,
     rounding,
+    sparsifying,
     sparsity,
     weights,
 )
@@ -109,7 +110,7 @@ def save_preset(
     overwrite=False,
     values="float32",
     posterior=None,
-    threshold=sparsity.THRESHOLD,
+    threshold=sparsifying.THRESHOLD,
 ):
     """Keeps a model as a preset folder, written aside and then renamed.
 

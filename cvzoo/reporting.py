@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from cvzoo import figures, graph, packing, rounding, sparsity, weights
+from cvzoo import figures, graph, packing, rounding, sparsifying, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +137,7 @@ def compression_report(
     posterior=None,
     reference=None,
     inputs=None,
-    threshold=sparsity.THRESHOLD,
+    threshold=sparsifying.THRESHOLD,
 ):
     """Counts parameters, non-zero ones and packed bytes.
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import folding, graph, sparsity, weights
+from cvzoo import folding, graph, sparsifying, sparsity, weights
 
 VALUES = ("float32", "float16", "posterior")
 
@@ -18,7 +18,7 @@ VALUES = ("float32", "float16", "posterior")
 STEP_PER_DEVIATION = 0.5
 
 
-def round_weights(model, values, posterior=None, threshold=sparsity.THRESHOLD):
+def round_weights(model, values, posterior=None, threshold=sparsifying.THRESHOLD):
     """A copy of a model, with its weights rounded.
 
     Args:
