@@ -23,12 +23,12 @@ _PUBLIC = {
     "layers": "cvzoo.layers",
     "list_models": "cvzoo.models",
     "list_presets": "cvzoo.catalogue",
-    "prune": "cvzoo.sparsity",
+    "prune": "cvzoo.sparsifying",
     "register_model": "cvzoo.models",
     "round_weights": "cvzoo.rounding",
     "save_preset": "cvzoo.presets",
     "shrink": "cvzoo.shrinking",
-    "sparsify": "cvzoo.sparsity",
+    "sparsify": "cvzoo.sparsifying",
     "threshold_curve": "cvzoo.thresholds",
 }
 __all__ = sorted(_PUBLIC)

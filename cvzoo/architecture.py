@@ -11,6 +11,7 @@ import keras
 
 from cvzoo import allowed_layers, graph, layers, sparsity
 from cvzoo.allowed_layers import is_integer, is_size, list_of
+from cvzoo.layers.sparsifiable import SPARSIFIABLE
 
 FORMAT = 1
 LARGEST_TENSOR = 2**30
@@ -106,19 +107,20 @@ def _is_pair(structure):
 # JSON → model
 
 
-def build(data, tensors):
-    """The model that `describe` described, with fresh weights.
+def build(data, tensors, masked=()):
+    """The model that `describe` described, all its weights being zero.
 
     Args:
         data: Result of `describe`.
         tensors: Name → shape of each weight, from the manifest.
+        masked: Names of the linear layers that hold a `FixedMask`, of zeros too.
 
     Raises:
         ArchitectureError: Anything in `data` that is not on the list.
     """
     calls, outputs = _checked(data)
     made = {
-        name: _Guarded(_make_layer(name, description), tensors)
+        name: _Guarded(_make_layer(name, description, name in masked), tensors)
         for name, description in data["layers"].items()
     }
     names = [description["name"] for description in data["inputs"]]
@@ -193,7 +195,8 @@ class _Guarded:
                     f"Layer '{self.layer.name}' would have weights of shape {shape}, "
                     "more numbers than the manifest states."
                 )
-            return make(*args, shape=shape, **kwargs)
+            # Values come from the file; random ones would take memory and time.
+            return make(*args, shape=shape, **{**kwargs, "initializer": "zeros"})
 
         self.layer.add_weight = add_weight
         try:
@@ -313,11 +316,14 @@ def _check_keys(what, found, expected):
         )
 
 
-def _make_layer(name, description):
+def _make_layer(name, description, is_masked=False):
     layer_class = allowed_layers.BY_NAME[description["class"]]
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
+    if is_masked:
+        layer_class = SPARSIFIABLE.get(layer_class, layer_class)
+        arguments["sparsifier"] = layers.FixedMask()
     return layer_class(**arguments, name=name, dtype="float32")
 
 

@@ -168,7 +168,8 @@ def read_limited(path):
                 f"{stat.filemode(status.st_mode)}, {status.st_size} bytes."
             )
         with path.open("rb") as file:
-            return file.read(limit)
+            # Not `limit`, of which Python would set the memory aside.
+            return file.read(status.st_size)
     except OSError as error:
         raise PresetError(f"Preset file {path} cannot be read: {error}") from error
 

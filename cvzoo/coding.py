@@ -196,9 +196,12 @@ def _decode_values(coded, streams, count):
     if coded.values.startswith("float"):
         return values.astype(np.float32)
     whole = values.astype(np.int32)
-    whole = np.where(whole & 1, -(whole + 1) // 2, whole // 2)
+    is_odd = values & 1 == 1
+    whole >>= 1
+    np.invert(whole, out=whole, where=is_odd)
+    whole = whole.astype(np.float32)
     with np.errstate(over="ignore"):
-        return np.ldexp(whole.astype(np.float32), coded.step)
+        return np.ldexp(whole, coded.step, out=whole)
 
 
 # Places

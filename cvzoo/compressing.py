@@ -7,12 +7,23 @@ import numbers
 import warnings
 
 import keras
+import numpy as np
+from keras import ops as kops
 from rich import progress as bars
 
-from cvzoo import graph, methods, reporting, rounding, shrinking, sparsity, weights
+from cvzoo import (
+    graph,
+    methods,
+    reporting,
+    rounding,
+    shrinking,
+    sparsifying,
+    sparsity,
+    weights,
+)
 from cvzoo.examples import Data, is_whole
-from cvzoo.searching import TRIALS, Result, Search, Trial, choose_metric
-from cvzoo.sparsity import THRESHOLD
+from cvzoo.searching import TRIALS, Diverged, Result, Search, Trial, choose_metric
+from cvzoo.sparsifying import THRESHOLD
 
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
 DROP_AT, DROP_FACTOR = 0.6, 0.1
@@ -28,7 +39,7 @@ class Compression:
         before: Its value for the model given (after its pre-training, if asked for).
         after: Its value for the compact model.
         is_met: Whether the target was reached.
-        trials: `Trial`s in the order in which they ran.
+        trials: `Trial`s in the order in which they ran, failed ones too.
         sizes: `CompressionReport` of the compact model against the one given.
     """
 
@@ -54,7 +65,12 @@ class Compression:
         lines.append(f"validation {self.metric}: {self.before:.4f} → {self.after:.4f}")
         lines.append("  pressure  compression  metric")
         lines += [
-            f"{trial.pressure:10.4g}  ×{trial.compression:10.1f}  {trial.metric:.4f}"
+            f"{trial.pressure:10.4g}  "
+            + (
+                f"failed: {trial.failure}"
+                if trial.failure
+                else f"×{trial.compression:10.1f}  {trial.metric:.4f}"
+            )
             for trial in self.trials
         ]
         return "\n".join(lines)
@@ -82,8 +98,10 @@ def compress(
     Pre-trains (0 epochs by default: the model is trained already), sparsifies, prunes,
     fine-tunes and shrinks, with the model's own loss, metrics and optimizer (a fresh
     one for each stage, whose learning rate falls to a tenth after 60 % of the stage
-    where it is a number). How hard it presses is found on the validation data. The
-    model given is left alone.
+    where it is a number). It begins at the rate that the model's optimizer has now, so
+    set that anew where a callback such as `ReduceLROnPlateau` has made it tiny. How
+    hard `compress` presses is found on the validation data. The model given is left
+    alone.
 
     Args:
         model: A compiled Functional or Sequential model.
@@ -113,6 +131,10 @@ def compress(
     Returns:
         `(compact, report)`: a compiled `keras.Model` of plain layers and a
         `Compression`. A target that was missed is reported, with the nearest model.
+        A trial whose training diverges is reported as failed.
+
+    Raises:
+        ValueError: Among others, that no trial gave a model.
     """
     _check_arguments(
         method, max_metric_loss, target_compression, epochs, threshold, values, trials
@@ -251,7 +273,8 @@ class _Stages:
         if not self.epochs[0]:
             return self.model
         model = self._compiled(sparsity.without_sparsifiers(self.model))
-        self._fit(model, self.epochs[0], progress.add("pre-train", self.epochs[0]))
+        bar = progress.add("pre-train", self.epochs[0])
+        self._fit(model, self.epochs[0], bar, "pre-training")
         return model
 
     def run(self, start, pressure, metric, progress):
@@ -261,11 +284,11 @@ class _Stages:
         bar = progress.add(label, sparsify_epochs + finetune_epochs)
         steps = sparsify_epochs * self.data.steps_per_epoch
         sparsifier = self.method.sparsifier(pressure, self.weights, steps)
-        sparse = sparsity.sparsify(start, sparsifier, n_train=self.data.n_train)
-        self._fit(self._compiled(sparse), sparsify_epochs, bar)
-        pruned = self._compiled(sparsity.prune(sparse, self.threshold))
+        sparse = sparsifying.sparsify(start, sparsifier, n_train=self.data.n_train)
+        self._fit(self._compiled(sparse), sparsify_epochs, bar, "sparsification")
+        pruned = self._compiled(sparsifying.prune(sparse, self.threshold))
         if finetune_epochs:
-            self._fit(pruned, finetune_epochs, bar)
+            self._fit(pruned, finetune_epochs, bar, "fine-tuning")
         compact = shrinking.shrink(pruned)
         if self.values != "float32":
             posterior = sparse if self.values == "posterior" else None
@@ -288,8 +311,12 @@ class _Stages:
             ) from error
         return model
 
-    def _fit(self, model, epochs, bar):
+    def _fit(self, model, epochs, bar, stage):
         self.data.fit(model, epochs, [_RateDrop(epochs), bar])
+        # The metric does not tell: NaN outputs still have an accuracy.
+        for variable in model.trainable_variables:
+            if not np.isfinite(kops.convert_to_numpy(variable)).all():
+                raise Diverged(f"{stage} diverged, a weight is NaN or infinite")
 
 
 class _RateDrop(keras.callbacks.Callback):

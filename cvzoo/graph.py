@@ -84,6 +84,12 @@ class Graph(NamedTuple):
         ]
 
 
+def check_is_model(argument, value):
+    """Raises unless the value of an argument is a Keras model."""
+    if not isinstance(value, keras.Model):
+        raise ValueError(f"`{argument}` must be a Keras model. Received: {value!r}")
+
+
 def functional(model):
     """The model as a Functional one, over the same layers."""
     if isinstance(model, keras.Sequential):

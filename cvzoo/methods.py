@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cvzoo.layers.sparsifiers import ARD, MagnitudePruning, VariationalDropout
+from cvzoo.layers import ARD, MagnitudePruning, VariationalDropout
 
 # Share of the sparsify stage over which magnitude pruning goes on.
 RAMP = 0.7

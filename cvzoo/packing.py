@@ -28,9 +28,10 @@ from cvzoo.coding import PackingError
 FORMAT = 2
 READS = (1, 2)
 LARGEST = 2**31
-# A small file of zeros could otherwise claim gigabytes. At 99.99 % zeros a byte stands
-# for some 5000 numbers.
-LARGEST_FOR_ITS_BYTES, NUMBERS_PER_BYTE = 2**26, 2**14
+# Numbers that a file may claim → how many of them for each of its bytes. A small file
+# of zeros could otherwise claim gigabytes. At 99.99 % zeros a byte stands for some
+# 5000 numbers, at 99 % for some 50.
+NUMBERS_PER_BYTE = {2**26: math.inf, 2**29: 2**14, LARGEST: 2**7}
 _STREAMS = "streams"
 _NO_WEIGHTS_FILE = (
     "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
@@ -164,11 +165,12 @@ def check_layout(data, expected):
 def _check_size(numbers, size):
     if numbers > LARGEST:
         raise PackingError(f"The weights are more than {LARGEST} numbers: {numbers}.")
-    if numbers > max(LARGEST_FOR_ITS_BYTES, NUMBERS_PER_BYTE * size):
+    most = next(most for top, most in NUMBERS_PER_BYTE.items() if numbers <= top)
+    if numbers > most * size:
         raise PackingError(
             f"The weights are {numbers} numbers in {size} bytes, so nearly all are "
-            f"zero. Expected at most {NUMBERS_PER_BYTE} for each byte. Save the result "
-            "of `cvzoo.shrink`, which leaves out what is dead."
+            f"zero. Expected at most {most} for each byte. Save the result of "
+            "`cvzoo.shrink`, which leaves out what is dead."
         )
 
 

@@ -1,6 +1,7 @@
 """`from_preset` and `save_preset`: models ↔ preset folders."""
 
 import dataclasses
+import functools
 import os
 import shutil
 import tempfile
@@ -13,9 +14,11 @@ import numpy as np
 from cvzoo import (
     architecture,
     catalogue,
+    graph,
     packing,
     reporting,
     rounding,
+    sparsifying,
     sparsity,
     weights,
 )
@@ -67,18 +70,23 @@ def from_preset(name, compile=True, masked=True, verify=False):
         # Before anything is made: what the manifest states is what the file holds.
         packing.check_layout(files[catalogue.WEIGHTS], stated)
         shapes = {tensor: spec.shape for tensor, spec in stated.items()}
-        graph = catalogue.parse_json(files[catalogue.ARCHITECTURE], "architecture.json")
-        model = architecture.build(graph, shapes)
-        packing.check_names(weights.specs(model), stated, "manifest")
-        if weights.specs(model) != stated:
-            raise PresetError(
-                f"the manifest states {stated}; the layers have {weights.specs(model)}."
-            )
-        weights.assign(model, packing.unpack(files[catalogue.WEIGHTS], stated))
+        described = catalogue.parse_json(
+            files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
+        )
+        tensors = packing.unpack(files[catalogue.WEIGHTS], stated)
+        masks = _masks_of_zeros(tensors) if masked else {}
+        # Masks are there from the start: a masked copy would take the memory twice.
+        model = architecture.build(described, shapes, masks)
+        found = weights.specs(model)
+        packing.check_names(found, stated, "manifest")
+        if found != stated:
+            raise PresetError(f"the manifest states {stated}; the layers have {found}.")
+        weights.assign(model, tensors)
+        del tensors
+        for layer in sparsity.sparse_layers(model):
+            layer.mask.assign(masks[layer.name])
         if verify:
             _verify(model, manifest["examples"])
-        if masked:
-            model = sparsity.with_masks(model, _mask_of_zeros)
         settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
         if compile and settings["compile"] is not None:
             compile_model(model, settings["compile"])
@@ -102,6 +110,7 @@ def save_preset(
     overwrite=False,
     values="float32",
     posterior=None,
+    threshold=sparsifying.THRESHOLD,
 ):
     """Keeps a model as a preset folder, written aside and then renamed.
 
@@ -124,10 +133,15 @@ def save_preset(
             `cvzoo.round_weights`. How far that moves the outputs on `examples` is kept
             among the manifest's counts.
         posterior: Sparsified model, for `values="posterior"`.
+        threshold: The one that was given to `cvzoo.prune`, likewise.
 
     Returns:
         The folder, as a `Path`.
     """
+    graph.check_is_model("model", model)
+    if baseline is not None:
+        graph.check_is_model("baseline", baseline)
+    _check_json(scores=scores, data=data, classes=list(classes), config=config)
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
@@ -137,7 +151,7 @@ def save_preset(
     inputs = _example_inputs(model, examples)
     exact = model
     model = sparsity.without_sparsifiers(
-        rounding.round_weights(model, values, posterior)
+        rounding.round_weights(model, values, posterior, threshold)
         if values != "float32" or posterior is not None
         else model
     )
@@ -179,6 +193,21 @@ def save_preset(
     files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
     write_folder(folder, lambda aside: _write_files(aside, files))
     return folder
+
+
+def _check_json(**given):
+    """Raises unless each is plain data; `scores` and `data` dictionaries or `None`."""
+    for name, value in given.items():
+        if name in ("scores", "data") and not isinstance(value, dict | None):
+            raise PresetError(f"`{name}` must be a dictionary. Received: {value!r}")
+        try:
+            catalogue.to_json(value)
+        except (TypeError, ValueError) as error:
+            raise PresetError(
+                f"`{name}` must hold text, finite numbers, lists and dictionaries of "
+                f"them, which JSON can keep; NaN and infinity it cannot. Received: "
+                f"{value!r}"
+            ) from error
 
 
 def _check_replaceable(folder):
@@ -260,10 +289,17 @@ def _check_compile(settings):
             raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
 
 
-def _mask_of_zeros(layer):
-    kernel, _ = sparsity.linear_values(layer)
-    mask = np.any([part != 0 for part in kernel], axis=0)
-    return None if mask.all() else mask.astype(np.float32)
+def _masks_of_zeros(tensors):
+    """Name of each layer whose kernel has zeros → where it has none."""
+    masks = {}
+    for name, value in tensors.items():
+        layer, _, variable = name.rpartition("/")
+        if variable == "kernel":
+            parts = value if isinstance(value, tuple) else (value,)
+            mask = functools.reduce(np.logical_or, (part != 0 for part in parts))
+            if not mask.all():
+                masks[layer] = mask
+    return masks
 
 
 def _example_inputs(model, examples):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from cvzoo import figures, packing, rounding, weights
+from cvzoo import figures, graph, packing, rounding, sparsifying, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +137,7 @@ def compression_report(
     posterior=None,
     reference=None,
     inputs=None,
+    threshold=sparsifying.THRESHOLD,
 ):
     """Counts parameters, non-zero ones and packed bytes.
 
@@ -154,15 +155,21 @@ def compression_report(
         reference: The model that outputs are compared with. Defaults to `model`
             before rounding.
         inputs: Inputs to compare outputs on, as `predict` takes them.
+        threshold: The one that was given to `cvzoo.prune`, for
+            `values="posterior"`.
 
     Returns:
         A `CompressionReport`.
     """
+    graph.check_is_model("model", model)
+    for argument, value in (("baseline", baseline), ("reference", reference)):
+        if value is not None:
+            graph.check_is_model(argument, value)
     if reference is not None and inputs is None:
         raise ValueError("`reference` is compared on `inputs`, which are missing.")
     reported = model
     if values != "float32" or posterior is not None:
-        reported = rounding.round_weights(model, values, posterior)
+        reported = rounding.round_weights(model, values, posterior, threshold)
     tensors = weights.named_tensors(reported)
     whole, sizes = packing.measure(tensors)
     layers = {}

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import folding, sparsity, weights
+from cvzoo import folding, graph, sparsifying, sparsity, weights
 
 VALUES = ("float32", "float16", "posterior")
 
@@ -18,7 +18,7 @@ VALUES = ("float32", "float16", "posterior")
 STEP_PER_DEVIATION = 0.5
 
 
-def round_weights(model, values, posterior=None, threshold=sparsity.THRESHOLD):
+def round_weights(model, values, posterior=None, threshold=sparsifying.THRESHOLD):
     """A copy of a model, with its weights rounded.
 
     Args:
@@ -61,6 +61,7 @@ def round_weights(model, values, posterior=None, threshold=sparsity.THRESHOLD):
 
 
 def _check(model, values, posterior):
+    graph.check_is_model("model", model)
     if values not in VALUES:
         raise ValueError(f"`values` must be one of {VALUES}. Received: {values!r}")
     if (values == "posterior") != (posterior is not None):
@@ -69,6 +70,8 @@ def _check(model, values, posterior):
             f"`values='posterior'` and for that only. Received: values={values!r}, "
             f"posterior={posterior!r}"
         )
+    if posterior is not None:
+        graph.check_is_model("posterior", posterior)
     if any(layer.sparsifier.is_random for layer in sparsity.sparse_layers(model)):
         raise ValueError(
             f"Model '{model.name}' is sparsified, so its weights have noise still. "

@@ -21,24 +21,31 @@ LARGER_IS_BETTER = (
 )
 
 
+class Diverged(ValueError):
+    """Training left NaN or infinity in the weights."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """One run of the stages.
 
     Attributes:
         pressure: Value of the method's dial, see `cvzoo.methods`.
-        compression: Numbers of the model given, over those that are left.
-        metric: The watched metric on the validation data.
+        compression: Numbers of the model given, over those that are left; NaN where
+            the trial failed.
+        metric: The watched metric on the validation data; likewise.
+        failure: Why the trial gave no model; empty where it gave one.
     """
 
     pressure: float
     compression: float
     metric: float
+    failure: str = ""
 
 
 class Result(NamedTuple):
     trial: Trial
-    model: keras.Model
+    model: keras.Model | None
 
 
 class Watched(NamedTuple):
@@ -89,6 +96,27 @@ class Search:
         self._trials = trials
         self.results = []
 
+    def _try(self, pressure):
+        try:
+            result = self._run(pressure)
+        except Diverged as error:
+            # The trials before it took hours, so it costs only itself.
+            failed = Trial(pressure, math.nan, math.nan, failure=str(error))
+            result = Result(failed, None)
+        self.results.append(result)
+        return result
+
+    def _finished(self):
+        """The trials that gave a model."""
+        finished = [one for one in self.results if not one.trial.failure]
+        if not finished:
+            reasons = sorted({one.trial.failure for one in self.results})
+            raise Diverged(
+                f"No trial of {len(self.results)} gave a model: {'; '.join(reasons)}. "
+                "Compile the model with a smaller learning rate or clipped gradients."
+            )
+        return finished
+
     def _loss(self, result):
         return self._watched.loss(self._before, result.trial.metric)
 
@@ -96,8 +124,7 @@ class Search:
         """The smallest model that loses at most `max_loss`; whether there is one."""
         low = high = None
         while len(self.results) < self._trials:
-            result = self._run(pressure)
-            self.results.append(result)
+            result = self._try(pressure)
             if self._loss(result) <= max_loss:
                 low = pressure
             else:
@@ -105,19 +132,20 @@ class Search:
             pressure = _next(pressure, low, high, 4.0)
             if low is not None and high is not None and high < 1.15 * low:
                 break
-        good = [one for one in self.results if self._loss(one) <= max_loss]
+        finished = self._finished()
+        good = [one for one in finished if self._loss(one) <= max_loss]
         if good:
             return max(good, key=lambda one: one.trial.compression), True
-        return min(self.results, key=self._loss), False
+        return min(finished, key=self._loss), False
 
     def for_compression(self, target, method):
         """The best model that is small enough, and whether there is one."""
         low = high = None
         pressure = target if method.is_compression else method.start
         while len(self.results) < self._trials:
-            result = self._run(pressure)
-            self.results.append(result)
-            found = result.trial.compression
+            result = self._try(pressure)
+            # A failed trial counts as one that pressed too hard.
+            found = math.inf if result.trial.failure else result.trial.compression
             if target <= found <= CLOSE * target:
                 break
             if found < target:
@@ -126,10 +154,11 @@ class Search:
                 high = pressure
             step = 1.05 * max(target / found, found / target)
             pressure = _next(pressure, low, high, min(4.0, step))
-        good = [one for one in self.results if one.trial.compression >= target]
+        finished = self._finished()
+        good = [one for one in finished if one.trial.compression >= target]
         if good:
             return min(good, key=self._loss), True
-        return max(self.results, key=lambda one: one.trial.compression), False
+        return max(finished, key=lambda one: one.trial.compression), False
 
 
 def _next(pressure, low, high, step):

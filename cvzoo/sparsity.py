@@ -1,7 +1,4 @@
-"""`sparsify` and `prune`: the second and third stage of paper 2 for a Keras model."""
-
-import numbers
-import warnings
+"""Which layers can hold a sparsifier, and copies of models with and without them."""
 
 import keras
 import numpy as np
@@ -10,9 +7,8 @@ from keras import ops as kops
 from cvzoo import graph, ops
 from cvzoo.layers.bilinear import Bilinear
 from cvzoo.layers.linear import ComplexLinear, Sparsifiable
-from cvzoo.layers.normalization import ComplexNormalization
+from cvzoo.layers.masking import FixedMask
 from cvzoo.layers.sparsifiable import SPARSIFIABLE, einsum_kernel_shape
-from cvzoo.layers.sparsifiers import FixedMask, Sparsifier
 
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _TRANSPOSED = (
@@ -20,9 +16,6 @@ _TRANSPOSED = (
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
 )
-
-# Kept: log α ≤ -0.5, in all main results of paper 2 (§5.1).
-THRESHOLD = -0.5
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -59,134 +52,15 @@ class BayesianModel(keras.Model):
         return loss
 
 
-def sparsify(model, sparsifier, n_train=None):
-    """A copy of a model whose linear layers hold a sparsifier.
-
-    Dense, einsum, bilinear and convolutional layers, real and complex, nested models
-    included, get it; their weights and all others are copied. `model` is left alone.
-    The result is not compiled. A warning lists the layers with matrices of weights
-    that cannot hold a sparsifier, each with its share of the parameters.
-
-    Args:
-        model: A Functional or Sequential Keras model.
-        sparsifier: A sparsifier, or a function from a layer to one or `None`.
-        n_train: Number of training examples, which a divergence is divided by.
-            Needed by `VariationalDropout` and `ARD`.
-
-    Returns:
-        A `keras.Model`; one that also reports `nll` and `kl` where the sparsifier is
-        Bayesian.
-    """
-    is_class = isinstance(sparsifier, type)
-    if not isinstance(sparsifier, Sparsifier) and (
-        is_class or not callable(sparsifier)
-    ):
-        raise ValueError(
-            "`sparsifier` must be a sparsifier such as `VariationalDropout(0.2)`, or a "
-            f"function from a layer to one. Received: {sparsifier!r}"
-        )
-    model = _functional(model)
-    if sparse_layers(model):
-        raise ValueError(
-            f"Layers of model '{model.name}' hold sparsifiers already, which would be "
-            "lost. Take `cvzoo.shrink(cvzoo.prune(model))` or, for a preset, "
-            "`from_preset(name, masked=False)`."
-        )
-    linear = linear_layers(model)
-    shapes = [tuple(kernel_variables(layer)[0].shape) for layer in linear]
-    if isinstance(sparsifier, Sparsifier):
-        chosen = sparsifier.for_layers(shapes, n_train)
-    else:
-        chosen = [
-            one.for_layers([shape], n_train)[0] if isinstance(one, Sparsifier) else one
-            for one, shape in zip(map(sparsifier, linear), shapes, strict=True)
-        ]
-    wrong = [one for one in chosen if not isinstance(one, Sparsifier | None)]
-    if wrong:
-        raise ValueError(
-            "`sparsifier` must give a sparsifier or None for each layer. It gave: "
-            f"{wrong[0]!r}"
-        )
-    by_layer = {id(layer): one for layer, one in zip(linear, chosen, strict=True)}
-
-    graph.check_pairs(model)
-    result = _with_sparsifiers(model, lambda layer: by_layer[id(layer)])
-    if not sparse_layers(result):
-        raise ValueError(
-            f"Model '{model.name}' has no dense or convolutional layer that was given "
-            "a sparsifier."
-        )
-    _warn_of_untouched(model)
-    return result
-
-
-def prune(model, threshold=THRESHOLD):
-    """A copy of a sparsified model whose irrelevant weights are zero for good.
-
-    Args:
-        model: Result of `sparsify`, trained.
-        threshold: A weight stays if its log α is at most this. Masks of
-            `MagnitudePruning` are taken as they are.
-
-    Returns:
-        A `keras.Model`, not compiled, whose layers hold a `FixedMask`, so that
-        training goes on without the pruned weights.
-    """
-    if not isinstance(threshold, numbers.Real) or threshold != threshold:
-        raise ValueError(
-            "`threshold` must be a number, a bound of log α such as -0.5. Received: "
-            f"{threshold!r}"
-        )
-    model = _functional(model)
-    sources = sparse_layers(model)
-    if not sources:
-        raise ValueError(
-            f"No layer of model '{model.name}' holds a sparsifier. Make one with "
-            "`cvzoo.sparsify` and train it first."
-        )
-    masks = {id(layer): surviving(layer, threshold) for layer in sources}
-    dead = [
-        layer.name
-        for layer in sources
-        if masks[id(layer)] is not None and not masks[id(layer)].any()
-    ]
-    if dead:
-        warnings.warn(
-            f"cvzoo.prune(threshold={threshold}) removed every weight of: "
-            f"{', '.join(dead)}. Such a layer gives the same output for all inputs. "
-            "Expected some log α at or below the threshold; raise it, or train with "
-            "a smaller `strength`.",
-            stacklevel=2,
-        )
-    return with_masks(model, lambda layer: masks.get(id(layer)))
-
-
-def surviving(layer, threshold):
-    """Which weights of a layer with a sparsifier stay, or `None` for all.
-
-    Raises:
-        ValueError: NaN or infinity among its numbers.
-    """
-    variables = [*layer.kernel_parts, layer.log_sigma2]
-    for variable in variables:
-        if variable is not None and not np.isfinite(variable).all():
-            raise ValueError(
-                f"`{variable.name}` of layer '{layer.name}' must be finite to decide "
-                "what is pruned. It holds NaN or infinity: training has diverged. "
-                "Train again with a smaller learning rate or clipped gradients."
-            )
-    return layer.sparsifier.keep(layer, threshold)
-
-
 def with_masks(model, choose_mask):
     """A copy whose linear layers hold a `FixedMask` where `choose_mask` gives a mask.
 
     Args:
         model: A Functional or Sequential Keras model.
-        choose_mask: Function from a linear layer to an array of the shape of (one
-            part of) its kernel, or to `None`.
+        choose_mask: Function from a linear layer to an array of 0 and 1 of the shape
+            of (one part of) its kernel, or to `None`.
     """
-    model = _functional(model)
+    model = functional(model)
     masks = {id(layer): choose_mask(layer) for layer in linear_layers(model)}
     for layer in linear_layers(model):
         mask, shape = masks[id(layer)], tuple(kernel_variables(layer)[0].shape)
@@ -196,7 +70,12 @@ def with_masks(model, choose_mask):
                 f"{shape}. Received shape {np.shape(mask)}. Give one value for each "
                 "weight, or None for a layer without a mask."
             )
-    result = _with_sparsifiers(
+        if mask is not None and not np.isin(kops.convert_to_numpy(mask), (0, 1)).all():
+            raise ValueError(
+                f"The mask of layer '{layer.name}' must hold 0 and 1 only: 0 where a "
+                "weight is pruned, 1 where it stays. Compare with a threshold first."
+            )
+    result = with_sparsifiers(
         model, lambda layer: None if masks[id(layer)] is None else FixedMask()
     )
     for layer, mask in zip(linear_layers(result), masks.values(), strict=True):
@@ -209,34 +88,41 @@ def with_masks(model, choose_mask):
 
 def without_sparsifiers(model):
     """A copy of plain layers; pruned weights are zeros in their kernels."""
-    return _with_sparsifiers(model, lambda layer: None)
+    return with_sparsifiers(model, lambda layer: None)
 
 
 def linear_layers(model):
     """The layers that can hold a sparsifier, those of nested models included."""
-    return [layer for layer in _flat_layers(model) if is_linear(layer)]
+    return [layer for layer in flat_layers(model) if is_linear(layer)]
 
 
 def sparse_layers(model):
     """The layers that hold a sparsifier, those of nested models included."""
     return [
         layer
-        for layer in _flat_layers(model)
+        for layer in flat_layers(model)
         if isinstance(layer, Sparsifiable) and layer.sparsifier is not None
     ]
 
 
-def _flat_layers(model):
+def flat_layers(model):
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _flat_layers(layer)
+            yield from flat_layers(layer)
         else:
             yield layer
 
 
 def is_linear(layer):
     """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
+    if has_lora(layer):
+        return False
     return is_own_linear(layer) or plain_class(layer) in SPARSIFIABLE
+
+
+def has_lora(layer):
+    # Its kernel is then a sum, and no variable.
+    return getattr(layer, "lora_enabled", False)
 
 
 def is_own_linear(layer):
@@ -258,7 +144,7 @@ def plain_class(layer):
     return type(layer)
 
 
-def _functional(model):
+def functional(model):
     """`graph.functional`, with a message of its own for subclassed models.
 
     Nested ones are refused too.
@@ -276,12 +162,12 @@ def _functional(model):
     model = graph.functional(model)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            _functional(layer)
+            functional(layer)
     return model
 
 
-def _with_sparsifiers(model, choose):
-    model = _functional(model)
+def with_sparsifiers(model, choose):
+    model = functional(model)
     is_bayesian = False
 
     def clone(layer):
@@ -408,34 +294,3 @@ def linear_values(layer):
     if mask is not None:
         kernel = [part * kops.convert_to_numpy(mask) for part in kernel]
     return kernel, [kops.convert_to_numpy(part) for part in bias_variables(layer)]
-
-
-def _warn_of_untouched(model):
-    total = max(model.count_params(), 1)
-    left = [
-        f"{layer.name} ({_class_name(layer)}, {_percent(layer.count_params() / total)} "
-        "of the parameters)"
-        for layer in _flat_layers(model)
-        if not is_linear(layer)
-        and not isinstance(layer, ComplexNormalization | keras.layers.PReLU)
-        and any(len(variable.shape) > 1 for variable in layer.trainable_variables)
-    ]
-    if left:
-        warnings.warn(
-            "cvzoo.sparsify left these layers as they were, their weights stay dense: "
-            f"{', '.join(left)}",
-            stacklevel=3,
-        )
-
-
-def _class_name(layer):
-    name = type(layer).__name__
-    if isinstance(layer, keras.layers.Wrapper):
-        return f"{name} of {type(layer.layer).__name__}"
-    if isinstance(layer, keras.layers.Bidirectional):
-        return f"{name} of {type(layer.forward_layer).__name__}"
-    return name
-
-
-def _percent(share):
-    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"

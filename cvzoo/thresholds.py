@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 
-from cvzoo import figures, reporting, sparsity, weights
+from cvzoo import figures, graph, reporting, sparsifying, sparsity, weights
 
 # From a few weights that are known well to nearly all that are not noise.
 DEFAULT = tuple(float(threshold) for threshold in np.arange(-4, 3.25, 0.5))
@@ -109,6 +109,9 @@ def threshold_curve(
         raise ValueError(
             "`data` is an iterator, which can be read once. Pass arrays or a dataset."
         )
+    graph.check_is_model("bayesian", bayesian)
+    if baseline is not None:
+        graph.check_is_model("baseline", baseline)
     sources = sparsity.sparse_layers(bayesian)
     if not any(layer.sparsifier.is_random for layer in sources):
         raise ValueError(
@@ -117,7 +120,7 @@ def threshold_curve(
         )
     compiling = _compiling(bayesian, loss, metrics)
 
-    masks = {id(layer): sparsity.surviving(layer, np.inf) for layer in sources}
+    masks = {id(layer): sparsifying.surviving(layer, np.inf) for layer in sources}
     sources = [layer for layer in sources if masks[id(layer)] is not None]
     # One model for all thresholds: only its masks change, so nothing is traced anew.
     masked = sparsity.with_masks(

@@ -27,16 +27,23 @@ def named_tensors(model):
 
 
 def specs(model):
-    """Name → `packing.Spec` of each tensor of `named_tensors`."""
-    return {
-        name: packing.Spec(_parts(value)[0].shape, len(_parts(value)))
-        for name, value in named_tensors(model).items()
-    }
+    """Name → `packing.Spec` of each tensor of `named_tensors`, none of them copied."""
+    found = {}
+    for name, layer in named_layers(model):
+        if sparsity.is_linear(layer):
+            found[f"{name}/kernel"] = _spec(sparsity.kernel_variables(layer))
+            bias = sparsity.bias_variables(layer)
+            if bias:
+                found[f"{name}/bias"] = _spec(bias)
+        else:
+            for key, variable in _named_variables(name, layer):
+                found[key] = _spec((variable,))
+    return found
 
 
 def assign(model, tensors):
     """Sets the weights of a model from `named_tensors` of one of equal architecture."""
-    packing.check_names(named_tensors(model), tensors, "weights")
+    packing.check_names(specs(model), tensors, "weights")
     for name, layer in named_layers(model):
         if sparsity.is_linear(layer):
             kernel = _parts(tensors[f"{name}/kernel"])
@@ -76,6 +83,10 @@ def _named_variables(name, layer):
 def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _spec(parts):
+    return packing.Spec(tuple(parts[0].shape), len(parts))
 
 
 def _joined(parts):

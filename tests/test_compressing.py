@@ -8,7 +8,14 @@ import cvzoo
 from cvzoo import compressing, sparsity
 from cvzoo.examples import Data
 from cvzoo.methods import METHODS
-from cvzoo.searching import Result, Search, Trial, Watched, choose_metric
+from cvzoo.searching import (
+    Diverged,
+    Result,
+    Search,
+    Trial,
+    Watched,
+    choose_metric,
+)
 
 EXAMPLES = 192
 
@@ -94,6 +101,76 @@ def test_a_target_that_was_missed_is_reported(trained):
             verbose=0,
         )
     assert not report.is_met and compact.input_shape == (None, 20)
+
+
+def failing(failing_stage, trials):
+    """`_Stages._fit` that leaves NaN behind in some trials, counted from 1."""
+    fit, fits = compressing._Stages._fit, []
+
+    def fit_or_diverge(self, model, epochs, bar, stage):
+        if stage == failing_stage:
+            fits.append(stage)
+            if len(fits) in trials:
+                model.trainable_variables[0].assign(
+                    model.trainable_variables[0] * np.nan
+                )
+                epochs = 1
+        fit(self, model, epochs, bar, stage)
+
+    return fit_or_diverge
+
+
+@pytest.mark.parametrize("stage", ["sparsification", "fine-tuning"])
+@pytest.mark.parametrize("target", ["max_metric_loss", "target_compression"])
+def test_a_trial_that_diverges_costs_only_itself(trained, stage, target, monkeypatch):
+    monkeypatch.setattr(compressing._Stages, "_fit", failing(stage, {1}))
+    compact, report = cvzoo.compress(
+        trained,
+        data(),
+        data(1),
+        epochs=(0, 20, 3),
+        trials=2,
+        verbose=0,
+        **{target: 0.5 if target == "max_metric_loss" else 2},
+    )
+    first, second = report.trials
+    assert first.failure == f"{stage} diverged, a weight is NaN or infinite"
+    assert not second.failure and report.after == second.metric
+    assert f"failed: {stage} diverged" in str(report)
+    assert compact.evaluate(*data(1), verbose=0)[1] == pytest.approx(report.after)
+
+
+def test_it_is_an_error_when_all_trials_diverge(trained, monkeypatch):
+    monkeypatch.setattr(
+        compressing._Stages, "_fit", failing("sparsification", range(9))
+    )
+    with pytest.raises(ValueError, match="No trial of 2 gave a model: sparsification"):
+        cvzoo.compress(
+            trained,
+            data(),
+            data(1),
+            target_compression=3,
+            epochs=(0, 1, 0),
+            trials=2,
+            verbose=0,
+        )
+
+
+def test_the_search_goes_below_a_pressure_that_failed():
+    def run(pressure):
+        if pressure > 12:
+            raise Diverged("too much")
+        return Result(Trial(pressure, 2 * pressure, 0.9 - pressure / 100), None)
+
+    watched = Watched("accuracy", True)
+    found = Search(run, watched, 0.9, 12)
+    best, is_met = found.for_compression(20.0, METHODS["ard"]._replace(start=50.0))
+    assert is_met and 20 <= best.trial.compression <= 24
+    assert found.results[0].trial.failure == "too much"
+    best, is_met = Search(run, watched, 0.9, 12).for_compression(500, METHODS["ard"])
+    assert not is_met and 20 <= best.trial.compression <= 24
+    best, is_met = Search(run, watched, 0.9, 12).for_metric(0.5, 50.0)
+    assert is_met and 10 <= best.trial.pressure <= 12
 
 
 def search(trials=8):

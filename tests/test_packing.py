@@ -220,6 +220,21 @@ def test_a_small_file_cannot_claim_gigabytes():
         pack({"w": np.zeros(2**26 + 1, np.float32)})
 
 
+def test_more_numbers_need_more_bytes_for_each():
+    def check(numbers, size):
+        packing._check_size(numbers, size)
+
+    check(2**26, 0)
+    check(2**29, 2**15)
+    check(2**30, 2**23)
+    check(2**31, 2**24)
+    for numbers, size in [(2**26 + 1, 2**11), (2**29 + 1, 2**17), (2**31, 2**17)]:
+        with pytest.raises(PackingError, match=f"{numbers} numbers in {size} bytes"):
+            check(numbers, size)
+    with pytest.raises(PackingError, match="are more than 2147483648 numbers"):
+        check(2**31 + 1, 2**30)
+
+
 def test_a_dtype_that_numpy_lacks_is_refused():
     data = forged({"w": np.zeros((1, 10), np.float16)}, "dense")
     length = int.from_bytes(data[:8], "little")

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, presets, sparsity
+from cvzoo import catalogue, packing, presets, sparsity, weights
 from cvzoo.catalogue import PresetError
 from tests.helpers import small_model
 
@@ -177,7 +178,7 @@ def test_a_layer_outside_the_list_is_refused(preset):
         (lambda m: m["files"].pop("config.json"), "must list the files"),
         (lambda m: m["tensors"].update({"hidden/kernel": 3}), "small"),
         (lambda m: m["tensors"].pop("hidden/kernel"), "names in the weights file"),
-        (lambda m: m["tensors"]["hidden/bias"].update(parts=1), "the layers have"),
+        (lambda m: m["tensors"]["hidden/bias"].update(parts=1), "'hidden/bias'"),
         (lambda m: m["tensors"]["hidden/bias"].update(shape=[9]), "expected shape"),
     ],
 )
@@ -185,6 +186,39 @@ def test_a_changed_manifest_is_refused(preset, change, message):
     rewrite(preset, "metadata.json", change)
     with pytest.raises(PresetError, match=message):
         cvzoo.from_preset(preset)
+
+
+def test_weights_of_another_shape_than_the_layers_make_are_refused(preset, saved):
+    tensors = weights.named_tensors(saved[1])
+    tensors["hidden/bias"] = tuple(np.ones((2, 3), np.float32))
+    (preset / "weights.safetensors").write_bytes(packing.pack(tensors))
+    state = catalogue.describe_bytes((preset / "weights.safetensors").read_bytes())
+
+    def change(manifest):
+        manifest["files"]["weights.safetensors"] = state
+        manifest["tensors"]["hidden/bias"]["shape"] = [3]
+
+    rewrite(preset, "metadata.json", change)
+    with pytest.raises(PresetError, match="the layers have"):
+        cvzoo.from_preset(preset)
+
+
+def test_loading_takes_the_memory_of_kernels_and_masks_only(tmp_path):
+    layer = keras.layers.Dense(2**10, use_bias=False)
+    model = keras.Sequential([keras.Input((2**11,)), layer])
+    kernel = np.eye(2**11, 2**10, dtype=np.float32)
+    layer.kernel.assign(kernel)
+    cvzoo.save_preset(model, tmp_path / "preset")
+    tracemalloc.start()
+    loaded = cvzoo.from_preset(tmp_path / "preset")
+    # In numpy: kernel and mask, which the layer may take as they are, and one byte for
+    # each place of the mask.
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * kernel.nbytes
+    (masked,) = sparsity.sparse_layers(loaded)
+    np.testing.assert_array_equal(masked.mask, kernel)
+    np.testing.assert_array_equal(masked.kernel, kernel)
 
 
 def test_json_with_nan_or_of_another_kind_is_refused(preset):
@@ -281,6 +315,27 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 def test_examples_that_cannot_be_kept_are_refused(tmp_path):
     with pytest.raises(PresetError, match="one real input"):
         cvzoo.save_preset(small_model(), tmp_path / "a", examples=np.ones(2) * 1j)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scores": {"test": float("nan")}}, "`scores` must hold .* NaN.*Received"),
+        ({"scores": {"test": {1, 2}}}, "`scores` must hold"),
+        ({"scores": 0.9}, "`scores` must be a dictionary. Received: 0.9"),
+        ({"data": {"name": object()}}, "`data` must hold"),
+        ({"config": {"rate": np.float32("inf")}}, "`config` must hold"),
+        ({"classes": [{"a"}]}, "`classes` must hold"),
+        ({"baseline": "dense"}, "`baseline` must be a Keras model. Received: 'dense'"),
+        ({"model": {"a": 1}}, "`model` must be a Keras model"),
+    ],
+)
+def test_what_a_preset_cannot_keep_is_refused(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        cvzoo.save_preset(
+            **{"model": small_model(), "folder": tmp_path / "one", **arguments}
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_scores_of_numpy_are_kept(tmp_path):

@@ -167,3 +167,9 @@ def test_a_large_dense_model_is_measured_fast():
     assert time.process_time() - start < 3
     kernel = 4 * 1500 * 4000  # the bias is zero
     assert kernel < report.bytes < kernel + 500
+
+
+@pytest.mark.parametrize("argument", ["model", "baseline", "reference"])
+def test_what_is_no_model_is_refused(argument):
+    with pytest.raises(ValueError, match=f"`{argument}` must be a Keras model. Rec"):
+        cvzoo.compression_report(**{"model": small_model(), argument: "small"})

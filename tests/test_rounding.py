@@ -178,6 +178,13 @@ def test_bfloat16_is_rounded_too():
     np.testing.assert_array_equal(kernel, [[0], [1.5], [0]])
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="`model` must be a Keras model. Received: 3"):
+        cvzoo.round_weights(3, "float16")
+    with pytest.raises(ValueError, match="`posterior` must be a Keras model"):
+        cvzoo.round_weights(small_model(), "posterior", "bayesian")
+
+
 def test_presets_keep_what_was_rounded(tmp_path):
     bayesian = sparsified(small_model())
     pruned = cvzoo.prune(bayesian)
@@ -205,6 +212,29 @@ def test_presets_keep_what_was_rounded(tmp_path):
         sizes.append(len((folder / "weights.safetensors").read_bytes()))
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < 0.7 * sizes[0]
+
+
+def test_presets_and_reports_round_by_the_threshold_of_pruning(tmp_path):
+    bayesian = sparsified(small_model())
+    pruned = cvzoo.prune(bayesian, threshold=-4.0)
+    settings = {"values": "posterior", "posterior": bayesian}
+    rounded = cvzoo.round_weights(pruned, **settings, threshold=-4.0)
+    default = cvzoo.round_weights(pruned, **settings)
+    expected, other = values_of(rounded), values_of(default)
+    assert any(not np.array_equal(expected[key], other[key]) for key in expected)
+    folder = cvzoo.save_preset(pruned, tmp_path / "one", **settings, threshold=-4.0)
+    for key, value in values_of(cvzoo.from_preset(folder)).items():
+        np.testing.assert_array_equal(value, expected[key])
+    inputs = np.random.default_rng(0).normal(size=(2, *pruned.input_shape[1:]))
+    found, same, another = (
+        cvzoo.compression_report(model, inputs=inputs, **arguments).change
+        for model, arguments in [
+            (pruned, {**settings, "threshold": -4.0}),
+            (rounded, {"reference": pruned}),
+            (default, {"reference": pruned}),
+        ]
+    )
+    assert found == same != another
 
 
 def test_packing_finds_the_grid():

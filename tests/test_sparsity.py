@@ -256,6 +256,15 @@ def test_a_mask_of_another_shape_is_refused():
         sparsity.with_masks(real_model(), lambda layer: np.ones(8))
 
 
+@pytest.mark.parametrize("value", [0.5, 2, -1, float("nan"), "1"])
+def test_a_mask_of_other_values_than_0_and_1_is_refused(value):
+    def mask(layer):
+        return np.full(layer.kernel.shape, value) if layer.name == "output" else None
+
+    with pytest.raises(ValueError, match="'output' must hold 0 and 1 only"):
+        sparsity.with_masks(real_model(), mask)
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()

@@ -79,6 +79,48 @@ def test_attention_is_left_alone_and_listed_in_a_transformer_block():
     assert_equal_outputs(model, sparse)
 
 
+def two_layers():
+    x = keras.Input((4,))
+    y = keras.layers.Dense(6, "relu", name="first")(x)
+    return keras.Model(x, keras.layers.Dense(4, name="last")(y), name="two")
+
+
+@pytest.mark.parametrize("choose", [VD, lambda layer: VD], ids=["one", "function"])
+def test_frozen_layers_are_left_alone_and_listed(choose):
+    x = keras.Input((4,))
+    nested = two_layers()
+    model = keras.Model(x, keras.layers.Dense(5, name="out")(nested(x)))
+    nested.trainable = False
+    with pytest.warns(UserWarning, match=r"first \(Dense, not trainable, 36 %.*last"):
+        sparse = cvzoo.sparsify(model, choose, n_train=10)
+    assert [one.name for one in sparsity.sparse_layers(sparse)] == ["out"]
+    assert_equal_outputs(model, sparse)
+
+
+def test_frozen_layers_that_are_given_none_are_not_listed():
+    model = two_layers()
+    model.get_layer("first").trainable = False
+    cvzoo.sparsify(model, lambda layer: VD if layer.trainable else None, n_train=10)
+
+
+def test_a_model_that_is_all_frozen_is_refused():
+    model = two_layers()
+    model.trainable = False
+    with pytest.raises(ValueError, match="Left alone: first .Dense, not trainable"):
+        cvzoo.sparsify(model, VD, n_train=10)
+
+
+def test_layers_with_lora_are_left_alone_and_listed():
+    model = two_layers()
+    model.get_layer("first").enable_lora(2)
+    model.get_layer("first").lora_kernel_b.assign(np.ones((2, 6)))
+    with pytest.warns(UserWarning, match=r"dense: first \(Dense, LoRA is on, "):
+        sparse = cvzoo.sparsify(model, VD, n_train=10)
+    assert [one.name for one in sparsity.sparse_layers(sparse)] == ["last"]
+    assert_equal_outputs(model, sparse)
+    assert_equal_outputs(sparse, cvzoo.prune(sparse, threshold=99.0))
+
+
 def test_models_nested_twice_with_layers_of_equal_names():
     def block(units, inside=None):
         x = keras.Input((6,))

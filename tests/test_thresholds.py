@@ -122,3 +122,10 @@ def test_a_network_that_diverged_is_refused():
     layer.log_sigma2.assign(np.full(layer.log_sigma2.shape, np.nan))
     with pytest.raises(ValueError, match="layer 'hidden' must be finite"):
         cvzoo.threshold_curve(bayesian, data_for(bayesian))
+
+
+@pytest.mark.parametrize("argument", ["bayesian", "baseline"])
+def test_what_is_no_model_is_refused(argument):
+    arguments = {"bayesian": keras.Sequential(), argument: "model"}
+    with pytest.raises(ValueError, match=f"`{argument}` must be a Keras model"):
+        cvzoo.threshold_curve(data=np.zeros((2, 3)), **arguments)

@@ -11,6 +11,7 @@ import argparse
 import concurrent.futures
 import copy
 import dataclasses
+import importlib
 import json
 import multiprocessing
 import re
@@ -91,6 +92,24 @@ def _pool():
     return concurrent.futures.ProcessPoolExecutor(
         WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
     )
+
+
+def parse_folds(text, count=None):
+    """Numbers of folds from an option such as `0,2`.
+
+    Args:
+        text: The option's value.
+        count: How many folds the data have; `None` where a fold is a seed.
+    """
+    folds = [int(word) for word in text.split(",") if word.strip().isdecimal()]
+    is_known = all(count is None or fold < count for fold in folds)
+    if len(set(folds)) != len(text.split(",")) or not is_known:
+        last = "…" if count is None else f"… {count - 1}"
+        raise ValueError(
+            f"`--folds` must be different numbers of 0, 1, {last} with commas between "
+            f"them, such as 0,1,2. Received: {text!r}"
+        )
+    return folds
 
 
 def train_folds(config, folds, out, keep=False):
@@ -237,10 +256,11 @@ def main(arguments=None):
     try:
         config = configs.get(options.config)
         config = train.quick(config) if options.quicktest else config
-    except configs.ConfigError as error:
+        data = importlib.import_module(f"training.data.{config['data']['name']}")
+        folds = parse_folds(options.folds, getattr(data, "FOLDS", None))
+    except ValueError as error:
         print(f"training.compare: {error}", file=sys.stderr)
         return 2
-    folds = map(int, options.folds.split(","))
     workdirs = train_folds(config, folds, options.out, keep=True)
     jobs = our_jobs(config)
     ours = [name for _, name, *_ in jobs]

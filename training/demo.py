@@ -18,7 +18,7 @@ from pathlib import Path
 
 import rich.console
 
-from training.compare import compare, rounded_jobs, train_folds
+from training.compare import compare, parse_folds, rounded_jobs, train_folds
 
 # Modules that import TensorFlow are imported inside functions, once its native
 # messages go to a file.
@@ -167,7 +167,11 @@ def main(arguments=None):
 
     folds = range(digits.FOLDS)
     if options.folds != "all":
-        folds = [int(fold) for fold in options.folds.split(",")]
+        try:
+            folds = parse_folds(options.folds, digits.FOLDS)
+        except ValueError as error:
+            print(f"training.demo: {error}", file=sys.stderr)
+            return 2
     console.print(f"[bold]{CONFIG}[/]\n{digits.ABOUT['name']}: {list(folds)}")
     workdirs = train_folds(config, folds, options.out)
     jobs = [("uncompressed",), *our_jobs(config), *baseline_jobs()]

@@ -9,6 +9,7 @@ from cvzoo.layers.activations import (
     ThresholdModReLU,
     ZReLU,
 )
+from cvzoo.layers.bayesian import ARD, VariationalDropout
 from cvzoo.layers.bilinear import Bilinear, ComplexBilinear, PhaseShift
 from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
@@ -22,6 +23,7 @@ from cvzoo.layers.initializers import (
 )
 from cvzoo.layers.layer_normalization import ComplexLayerNormalization
 from cvzoo.layers.linear import ComplexDense
+from cvzoo.layers.masking import FixedMask, MagnitudePruning
 from cvzoo.layers.merging import ComplexAdd, ComplexConcatenate, ComplexMultiply
 from cvzoo.layers.normalization import ComplexBatchNormalization
 from cvzoo.layers.other_convolutions import (
@@ -48,9 +50,3 @@ from cvzoo.layers.pooling import (
     ComplexMaxPooling3D,
 )
 from cvzoo.layers.short_time import STFT, InverseSTFT
-from cvzoo.layers.sparsifiers import (
-    ARD,
-    FixedMask,
-    MagnitudePruning,
-    VariationalDropout,
-)

@@ -224,6 +224,15 @@ def test_a_sum_adds_penalties_and_keeps_what_all_keep():
         lambda: VariationalDropout(0),
         lambda: VariationalDropout(float("nan")),
         lambda: VariationalDropout(n_train=-3),
+        lambda: VariationalDropout(float("inf")),
+        lambda: VariationalDropout("strong"),
+        lambda: VariationalDropout(n_train=float("inf")),
+        lambda: VariationalDropout(n_train=[50]),
+        lambda: VariationalDropout(prior_exponent=float("inf")),
+        lambda: VariationalDropout(prior_exponent="1"),
+        lambda: MagnitudePruning("most", end_step=5),
+        lambda: MagnitudePruning(0.5, end_step=None),
+        lambda: MagnitudePruning(0.5, end_step=float("inf")),
         lambda: ARD(-1),
         lambda: VariationalDropout(posterior="elliptic"),
         lambda: VariationalDropout(prior_exponent=0),
@@ -242,6 +251,11 @@ def test_a_sum_adds_penalties_and_keeps_what_all_keep():
 def test_impossible_arguments_are_refused(make):
     with pytest.raises(ValueError, match="must|needs|once|one mask"):
         make()
+
+
+def test_numbers_of_numpy_are_numbers():
+    VariationalDropout(np.float32(0.3), n_train=np.int64(50))
+    MagnitudePruning(np.float64(0.5), end_step=np.int32(9))
 
 
 def test_a_divergence_without_n_train_is_refused():

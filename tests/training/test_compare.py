@@ -3,11 +3,12 @@
 import concurrent.futures
 import functools
 import json
+import re
 
 import numpy as np
 import pytest
 
-from training import compare, results
+from training import compare, demo, results
 from training.baselines import Row
 
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
@@ -67,6 +68,21 @@ def test_accuracy_by_group_is_averaged_over_folds_by_hand():
 def test_an_unknown_recipe_is_named(capsys):
     assert compare.main(["radio_net"]) == 2
     assert "No recipe is called 'radio_net'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folds", ["a", "", "0,", "-1", "1.5", "0,0", "0-4", "0,7"])
+@pytest.mark.parametrize("command", [compare, demo])
+def test_folds_that_are_no_numbers_are_refused(command, folds, tmp_path, capsys):
+    recipe = ["two_layer_dense_complex_vd_digits"] if command is compare else []
+    arguments = [*recipe, f"--folds={folds}", "--out", str(tmp_path / "out")]
+    assert command.main(arguments) == 2
+    expected = f"`--folds` must be different numbers of 0, 1, … 6.*Received: '{folds}'"
+    assert re.search(expected, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folds_of_simulated_data_are_seeds():
+    assert compare.parse_folds("0, 12") == [0, 12]
 
 
 @pytest.mark.parametrize("field", ["complex", "real"])
