@@ -1,5 +1,11 @@
 """Pure maths on tensors and on pairs `(real, imag)`: no weights, no state."""
 
+from cvzoo.ops.circulant import (
+    block_circulant_product,
+    circulant_matrix,
+    circulant_product,
+    complex_circulant_product,
+)
 from cvzoo.ops.divergences import (
     ARD_COMPLEX,
     ARD_REAL,

@@ -1,0 +1,161 @@
+"""Products with circulant matrices, by the fast Fourier transform.
+
+`circ(c)` is the matrix whose first column is `c`: entry `(j, k)` is `c[(j − k) mod n]`,
+and `circ(c) · x` is the circular convolution of `c` and `x`. Any length will do; primes
+take about twice the time. All is computed in float32, or in float64 for such inputs,
+since there is no transform in half precision.
+"""
+
+import keras
+from keras import ops
+
+
+def circulant_product(inputs, kernel, transpose=False):
+    """`circ(kernel) · x` for each `x` along the last axis of the inputs.
+
+    Args:
+        inputs: Tensor `(..., n)`.
+        kernel: Tensor `(n,)`: first column of the matrix.
+        transpose: Whether the matrix is transposed.
+
+    Returns:
+        Tensor of the shape and dtype of the inputs.
+
+    Reference:
+        Paper 1, §3: `F⁻¹(F c ⊙ F x)`.
+    """
+    dtype = inputs.dtype
+    inputs, kernel = _wide(inputs, dtype), _wide(kernel, dtype)
+    if transpose:
+        kernel = reverse(kernel)
+    if keras.backend.backend() == "tensorflow":
+        outputs = _tensorflow_product()(inputs, kernel)
+    else:
+        spectrum = _multiply(ops.rfft(inputs), ops.rfft(kernel))
+        outputs = ops.irfft(spectrum, fft_length=inputs.shape[-1])
+    return ops.cast(outputs, dtype)
+
+
+def complex_circulant_product(inputs, kernel, transpose=False):
+    """`circ(kernel) · z` for each complex `z` along the last axis.
+
+    Args:
+        inputs: Pair of tensors `(..., n)`.
+        kernel: Pair of tensors `(n,)`.
+        transpose: Whether the matrix is transposed; it is not conjugated.
+
+    Returns:
+        Pair of the shape and dtype of the inputs.
+    """
+    dtype = inputs[0].dtype
+    inputs = tuple(_wide(part, dtype) for part in inputs)
+    kernel = tuple(_wide(part, dtype) for part in kernel)
+    if transpose:
+        kernel = tuple(reverse(part) for part in kernel)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        spectra = [tf.signal.fft(tf.complex(*pair)) for pair in (inputs, kernel)]
+        product = tf.signal.ifft(spectra[0] * spectra[1])
+        outputs = tf.math.real(product), tf.math.imag(product)
+    else:
+        outputs = _inverse(_multiply(ops.fft(inputs), ops.fft(kernel)))
+    return tuple(ops.cast(part, dtype) for part in outputs)
+
+
+def block_circulant_product(inputs, kernel):
+    """`M · x` of a matrix with circulant blocks, `yᵢ = Σⱼ circ(kernel[i, j]) · xⱼ`.
+
+    Args:
+        inputs: Tensor `(..., q · b)`.
+        kernel: Tensor `(p, q, b)`: first columns of the blocks of M.
+
+    Returns:
+        Tensor `(..., p · b)` of the dtype of the inputs.
+    """
+    dtype = inputs.dtype
+    inputs, kernel = _wide(inputs, dtype), _wide(kernel, dtype)
+    rows, columns, size = kernel.shape
+    blocks = ops.reshape(inputs, (*_leading(inputs), columns, size))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        spectrum = tf.einsum(
+            "...qf,pqf->...pf", tf.signal.rfft(blocks), tf.signal.rfft(kernel)
+        )
+        outputs = tf.signal.irfft(spectrum, [size])
+    else:
+        (a, b), (u, v) = ops.rfft(blocks), ops.rfft(kernel)
+
+        def sums(x, c):
+            return ops.einsum("...qf,pqf->...pf", x, c)
+
+        spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
+        outputs = ops.irfft(spectrum, fft_length=size)
+    outputs = ops.reshape(outputs, (*_leading(inputs), rows * size))
+    return ops.cast(outputs, dtype)
+
+
+def circulant_matrix(kernel):
+    """`circ(kernel)`, or for `(..., n)` one matrix each, `(..., n, n)`."""
+    size = kernel.shape[-1]
+    place = ops.arange(size)
+    return ops.take(kernel, (place[:, None] - place[None, :]) % size, axis=-1)
+
+
+def reverse(kernel):
+    """`c′[k] = c[−k mod n]` along the last axis: `circ(c′)` is `circ(c)` transposed."""
+    return ops.roll(ops.flip(kernel, axis=-1), 1, axis=-1)
+
+
+def _wide(tensor, dtype):
+    """At least float32, as its inputs of some dtype are."""
+    is_double = keras.backend.standardize_dtype(dtype) == "float64"
+    return ops.cast(tensor, "float64" if is_double else "float32")
+
+
+def _leading(tensor):
+    """Shape without the last axis, with -1 for one size that is not known."""
+    shape = ops.shape(tensor)[:-1]
+    unknown = [place for place, size in enumerate(tensor.shape[:-1]) if size is None]
+    if len(unknown) == 1:
+        return [-1 if place == unknown[0] else one for place, one in enumerate(shape)]
+    return shape
+
+
+def _multiply(left, right):
+    (a, b), (u, v) = left, right
+    return a * u - b * v, a * v + b * u
+
+
+def _inverse(pair):
+    """Inverse transform of a pair, which Keras has in two dimensions only."""
+    real, imag = ops.fft((pair[0], -pair[1]))
+    size = real.shape[-1]
+    return real / size, -imag / size
+
+
+def _tensorflow_product():
+    """The product with its gradient, on TensorFlow tensors.
+
+    TensorFlow's own gradient of `rfft` transforms more than it needs. Here the sum over
+    the batch is taken of spectra, so that the kernel's gradient is one transform.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def product(inputs, kernel):
+        size = [kernel.shape[-1]]
+        spectrum, response = tf.signal.rfft(inputs), tf.signal.rfft(kernel)
+
+        def gradient(upstream):
+            above = tf.signal.rfft(upstream)
+            to_inputs = tf.signal.irfft(above * tf.math.conj(response), size)
+            crossed = above * tf.math.conj(spectrum)
+            axes = list(range(len(inputs.shape) - 1))
+            to_kernel = tf.signal.irfft(tf.reduce_sum(crossed, axes), size)
+            return to_inputs, to_kernel
+
+        return tf.signal.irfft(spectrum * response, size), gradient
+
+    return product
