@@ -11,6 +11,12 @@ from cvzoo.layers.activations import (
 )
 from cvzoo.layers.bayesian import ARD, VariationalDropout
 from cvzoo.layers.bilinear import Bilinear, ComplexBilinear, PhaseShift
+from cvzoo.layers.circulant import (
+    Circulant,
+    ComplexCirculant,
+    ComplexDiagonalCirculant,
+    DiagonalCirculant,
+)
 from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
 from cvzoo.layers.dropout import ComplexDropout
@@ -19,7 +25,10 @@ from cvzoo.layers.initializers import (
     ComplexGlorot,
     ComplexHe,
     ComplexIndependent,
+    ComplexNormal,
+    ComplexSigns,
     PartwiseUniform,
+    RandomSigns,
 )
 from cvzoo.layers.layer_normalization import ComplexLayerNormalization
 from cvzoo.layers.linear import ComplexDense

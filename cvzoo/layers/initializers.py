@@ -77,6 +77,73 @@ class PartwiseUniform(ComplexInitializer):
         return {"scale": self.scale, "seed": self.seed, "fan": self.fan}
 
 
+@keras.saving.register_keras_serializable("cvzoo")
+class ComplexNormal(ComplexInitializer):
+    """Real and imaginary part independent, each normal: `E|w|² = 2·stddev²`.
+
+    Args:
+        stddev: Standard deviation of each part.
+        seed: Integer; drawn when `None`.
+    """
+
+    def __init__(self, stddev=0.05, seed=None):
+        if stddev < 0:
+            raise ValueError(f"`stddev` must not be negative. Received: {stddev}")
+        self.stddev, self.seed = stddev, _seed(seed)
+
+    def __call__(self, shape, dtype=None):
+        both = keras.random.normal(
+            (2, *shape), stddev=self.stddev, dtype=dtype, seed=self.seed
+        )
+        return both[0], both[1]
+
+    def get_config(self):
+        return {"stddev": self.stddev, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class ComplexSigns(ComplexInitializer):
+    """Numbers of modulus 1 and a phase uniform on (−π, π]: the complex `RandomSigns`.
+
+    Args:
+        seed: Integer; drawn when `None`.
+    """
+
+    def __init__(self, seed=None):
+        self.seed = _seed(seed)
+
+    def __call__(self, shape, dtype=None):
+        phase = keras.random.uniform(
+            shape, -math.pi, math.pi, dtype=dtype, seed=self.seed
+        )
+        return kops.cos(phase), kops.sin(phase)
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("cvzoo")
+class RandomSigns(keras.initializers.Initializer):
+    """−1 or 1 with equal chance, of real weights.
+
+    Args:
+        seed: Integer; drawn when `None`.
+
+    Reference:
+        Paper 1, §5: the diagonals of diagonal-circulant layers.
+    """
+
+    def __init__(self, seed=None):
+        self.seed = _seed(seed)
+
+    def __call__(self, shape, dtype=None):
+        uniform = keras.random.uniform(shape, -1, 1, dtype=dtype, seed=self.seed)
+        return kops.where(uniform < 0, kops.full_like(uniform, -1), 1)
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
 class _Rayleigh(ComplexInitializer):
     """Base: modulus of the Rayleigh distribution with scale s, phase uniform."""
 

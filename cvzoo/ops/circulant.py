@@ -15,7 +15,8 @@ def circulant_product(inputs, kernel, transpose=False):
 
     Args:
         inputs: Tensor `(..., n)`.
-        kernel: Tensor `(n,)`: first column of the matrix.
+        kernel: Tensor `(n,)`: first column of the matrix. Or `(q, n)`, of a matrix for
+            each place of the inputs' axis before the last, and so on.
         transpose: Whether the matrix is transposed.
 
     Returns:
@@ -41,7 +42,7 @@ def complex_circulant_product(inputs, kernel, transpose=False):
 
     Args:
         inputs: Pair of tensors `(..., n)`.
-        kernel: Pair of tensors `(n,)`.
+        kernel: Pair of tensors as in `circulant_product`.
         transpose: Whether the matrix is transposed; it is not conjugated.
 
     Returns:
@@ -152,7 +153,7 @@ def _tensorflow_product():
             above = tf.signal.rfft(upstream)
             to_inputs = tf.signal.irfft(above * tf.math.conj(response), size)
             crossed = above * tf.math.conj(spectrum)
-            axes = list(range(len(inputs.shape) - 1))
+            axes = list(range(len(inputs.shape) - len(kernel.shape)))
             to_kernel = tf.signal.irfft(tf.reduce_sum(crossed, axes), size)
             return to_inputs, to_kernel
 

@@ -48,6 +48,14 @@ def test_complex_products_are_the_matrix_product(size, transpose):
     np.testing.assert_allclose(as_complex(found), (z + 1j * y) @ matrix.T, atol=1e-5)
 
 
+def test_a_kernel_may_have_a_matrix_for_each_place():
+    x, c = normal(0, 5, 3, 8), normal(1, 3, 8)
+    found = ops.circulant_product(kops.convert_to_tensor(x), c)
+    for place in range(3):
+        expected = x[:, place] @ scipy.linalg.circulant(c[place]).T
+        np.testing.assert_allclose(found[:, place], expected, atol=1e-5)
+
+
 @settings(max_examples=15)
 @given(rows=st.integers(1, 3), columns=st.integers(1, 3), size=st.integers(1, 9))
 def test_block_products_are_the_matrix_product(rows, columns, size):

@@ -1,0 +1,208 @@
+"""Circulant and diagonal-circulant layers against explicit matrices."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cvzoo.layers import (
+    Circulant,
+    ComplexCirculant,
+    ComplexDiagonalCirculant,
+    DiagonalCirculant,
+)
+from tests.helpers import as_complex
+
+REAL, COMPLEX = (
+    (Circulant, DiagonalCirculant),
+    (ComplexCirculant, ComplexDiagonalCirculant),
+)
+
+
+def numbers(parts):
+    """The value of some variables, as numpy, complex where there are two."""
+    parts = [np.asarray(part, np.float64) for part in parts]
+    return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+
+
+def expected(layer, x):
+    """What the layer gives for rows of `x`, from its numbers and the paper's words."""
+    c, b = numbers(layer.circulant_parts), numbers(layer.bias_parts)
+    d = numbers(layer.diagonal_parts) if layer.has_diagonal else None
+    first = layer.has_diagonal and layer.order == "diagonal_first"
+
+    def square(c, d, x, units):
+        matrix = scipy.linalg.circulant(c)
+        matrix = matrix.T if layer.transpose else matrix
+        if first:
+            x = x * d
+        missing = len(c) - x.shape[-1]
+        zeros = np.zeros((len(x), missing))
+        sides = (zeros, x) if layer.padding == "left" else (x, zeros)
+        y = (np.concatenate(sides, axis=-1) @ matrix.T)[:, :units]
+        return y * d if layer.has_diagonal and not first else y
+
+    if layer.rectangular == "pad":
+        return square(c, d, x, layer.units) + b
+    d = [None] * len(c) if d is None else d
+    blocks = [square(ci, di, x, len(ci)) for ci, di in zip(c, d, strict=True)]
+    return np.concatenate(blocks, axis=-1)[:, : layer.units] + b
+
+
+def random_inputs(kind, size, rows=3):
+    real, imag = np.random.default_rng(0).normal(size=(2, rows, size))
+    if kind in REAL:
+        return real.astype("float32"), real
+    return (real.astype("float32"), imag.astype("float32")), real + 1j * imag
+
+
+def result(outputs):
+    return as_complex(outputs) if isinstance(outputs, tuple) else np.asarray(outputs)
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(REAL + COMPLEX),
+    inputs=st.integers(1, 9),
+    units=st.integers(1, 9),
+    rectangular=st.sampled_from(["pad", "blocks"]),
+    padding=st.sampled_from(["left", "right"]),
+    transpose=st.booleans(),
+    order=st.sampled_from(["circulant_first", "diagonal_first"]),
+)
+def test_outputs_and_matrix_are_those_of_the_definition(
+    kind, inputs, units, rectangular, padding, transpose, order
+):
+    arguments = {"rectangular": rectangular, "padding": padding, "transpose": transpose}
+    if kind in (DiagonalCirculant, ComplexDiagonalCirculant):
+        arguments["order"] = order
+    layer = kind(units, **arguments)
+    fed, x = random_inputs(kind, inputs)
+    found = result(layer(fed))
+    want = expected(layer, x)
+    np.testing.assert_allclose(found, want, atol=1e-4)
+    matrix = layer.to_dense()
+    matrix = as_complex(matrix) if isinstance(matrix, tuple) else np.asarray(matrix)
+    assert matrix.shape == (inputs, units)
+    np.testing.assert_allclose(x @ matrix + numbers(layer.bias_parts), want, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs", "count"),
+    [
+        # Facts of paper 1: max(n_in, n_out) + 2 n_out; frame level 2 n_in ⌈n_out/n_in⌉.
+        (DiagonalCirculant(1152), 1152, 3 * 1152),
+        (DiagonalCirculant(3862), 1152, 3862 + 2 * 3862),
+        (DiagonalCirculant(10), 1024, 1044),
+        (
+            DiagonalCirculant(512, rectangular="blocks", use_bias=False),
+            1024,
+            2 * 1024,
+        ),
+        (
+            DiagonalCirculant(8192, rectangular="blocks", use_bias=False),
+            1024,
+            2 * 1024 * 8,
+        ),
+        (Circulant(3000, rectangular="blocks", use_bias=False), 1024, 3 * 1024),
+        (ComplexDiagonalCirculant(16), 16, 2 * 3 * 16),
+    ],
+)
+def test_numbers_of_parameters_are_the_papers(layer, inputs, count):
+    shape = (None, inputs)
+    layer.build([shape, shape] if layer.field == "complex" else shape)
+    assert layer.count_params() == count
+
+
+@pytest.mark.parametrize("kind", REAL)
+@pytest.mark.parametrize("rectangular", ["pad", "blocks"])
+def test_sequences_of_unknown_length(kind, rectangular):
+    x = keras.Input((None, 5))
+    model = keras.Model(x, kind(7, rectangular=rectangular)(x))
+    assert model.output_shape == (None, None, 7)
+    values = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    found = model.predict(values, verbose=0)
+    want = expected(model.layers[-1], values.reshape(-1, 5)).reshape(2, 4, 7)
+    np.testing.assert_allclose(found, want, atol=1e-4)
+
+
+def test_the_paper_s_initial_values():
+    layer = DiagonalCirculant(40_000)
+    layer.build((None, 40_000))
+    (c,), (d,) = layer.circulant_parts, layer.diagonal_parts
+    np.testing.assert_allclose(np.var(np.asarray(c)), 2 / 40_000, rtol=0.05)
+    assert set(np.unique(np.asarray(d))) == {-1.0, 1.0}
+    assert abs(np.mean(np.asarray(d))) < 0.03
+    np.testing.assert_allclose(np.std(np.asarray(layer.bias_parts[0])), 0.01, rtol=0.05)
+    layer = ComplexDiagonalCirculant(40_000)
+    layer.build([(None, 40_000)] * 2)
+    c, d = numbers(layer.circulant_parts), numbers(layer.diagonal_parts)
+    np.testing.assert_allclose(np.mean(np.abs(c) ** 2), 2 / 40_000, rtol=0.05)
+    np.testing.assert_allclose(np.abs(d), 1, rtol=1e-6)
+    assert abs(np.mean(d)) < 0.03
+
+
+@pytest.mark.parametrize("kind", REAL + COMPLEX)
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_policies_and_saving(kind, policy, tmp_path):
+    keras.utils.set_random_seed(0)
+    is_pair = kind in COMPLEX
+    shape = (6,)
+    x = [keras.Input(shape), keras.Input(shape)] if is_pair else keras.Input(shape)
+    layer = kind(4, activation="relu", transpose=True, padding="left", dtype=policy)
+    y = layer(tuple(x)) if is_pair else layer(x)
+    model = keras.Model(x, keras.tree.flatten(y))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    values = [np.full((2, 6), value, "float32") for value in (0.5, -0.25)]
+    values = values if is_pair else values[0]
+    found, want = again(values), model(values)
+    for a, b in zip(keras.tree.flatten(found), keras.tree.flatten(want), strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.cast(a, "float32"), keras.ops.cast(b, "float32")
+        )
+        assert a.dtype == layer.compute_dtype
+
+
+def test_a_fixed_diagonal_is_not_trained():
+    layer = DiagonalCirculant(5, trainable_diagonal=False)
+    layer.build((None, 5))
+    names = [variable.name for variable in layer.trainable_variables]
+    assert names == ["circulant", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DiagonalCirculant(0), "`units` must be a positive integer"),
+        (lambda: DiagonalCirculant(4, order="both"), "`order` must be one of"),
+        (lambda: Circulant(4, padding="same"), "`padding` must be one of"),
+        (lambda: Circulant(4, rectangular="no"), "`rectangular` must be one of"),
+        (lambda: Circulant(4)(keras.Input((3, None))), "known last axis"),
+        (lambda: ComplexCirculant(4)(keras.Input((3,))), "pair"),
+    ],
+)
+def test_bad_input_is_refused_clearly(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_gradients_flow_to_all_weights():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("tf.GradientTape")
+    import tensorflow as tf
+
+    for kind, rectangular in itertools.product(REAL + COMPLEX, ("pad", "blocks")):
+        layer = kind(7, rectangular=rectangular)
+        fed, _ = random_inputs(kind, 5)
+        with tf.GradientTape() as tape:
+            loss = sum(
+                tf.reduce_sum(part**2) for part in keras.tree.flatten(layer(fed))
+            )
+        variables = [variable.value for variable in layer.trainable_variables]
+        for gradient in tape.gradient(loss, variables):
+            assert gradient is not None and np.abs(gradient).max() > 0
