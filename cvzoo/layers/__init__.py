@@ -18,6 +18,7 @@ from cvzoo.layers.circulant import (
     ComplexDiagonalCirculant,
     DiagonalCirculant,
 )
+from cvzoo.layers.circulant_stack import DiagonalCirculantStack
 from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
 from cvzoo.layers.dropout import ComplexDropout

@@ -11,7 +11,7 @@ from cvzoo.layers.initializers import (
     RandomSigns,
     complex_initializer,
 )
-from cvzoo.layers.linear import check_size
+from cvzoo.layers.linear import check_choice, check_size
 
 RECTANGULAR, PADDINGS = ("pad", "blocks"), ("left", "right")
 ORDERS = ("circulant_first", "diagonal_first")
@@ -44,9 +44,9 @@ class CirculantBase:
         self.units = check_size("units", units)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
-        _check_choice("rectangular", rectangular, RECTANGULAR)
-        _check_choice("padding", padding, PADDINGS)
-        self.rectangular, self.padding, self.transpose = rectangular, padding, transpose
+        self.rectangular = check_choice("rectangular", rectangular, RECTANGULAR)
+        self.padding = check_choice("padding", padding, PADDINGS)
+        self.transpose = transpose
         self.circulant_initializer = self._initializer(circulant_initializer)
         self.bias_initializer = self._initializer(bias_initializer)
         self.supports_masking = True
@@ -217,8 +217,8 @@ class DiagonalBase(CirculantBase):
         **kwargs,
     ):
         super().__init__(units, **kwargs)
-        _check_choice("order", order, ORDERS)
-        self.order, self.trainable_diagonal = order, trainable_diagonal
+        self.order = check_choice("order", order, ORDERS)
+        self.trainable_diagonal = trainable_diagonal
         signs = ComplexSigns() if self.field == "complex" else RandomSigns()
         self.diagonal_initializer = self._initializer(diagonal_initializer or signs)
 
@@ -365,10 +365,3 @@ def _product(left, right):
         return [left[0] * right[0]]
     (a, b), (u, v) = left, right
     return [a * u - b * v, a * v + b * u]
-
-
-def _check_choice(name, value, known):
-    if value not in known:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(known)}. Received: {value!r}"
-        )

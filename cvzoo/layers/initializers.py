@@ -134,14 +134,15 @@ class RandomSigns(keras.initializers.Initializer):
     """
 
     def __init__(self, seed=None):
-        self.seed = _seed(seed)
+        # As in Keras: a copy draws anew, unless the seed was given.
+        self._given, self.seed = seed, _seed(seed)
 
     def __call__(self, shape, dtype=None):
         uniform = keras.random.uniform(shape, -1, 1, dtype=dtype, seed=self.seed)
         return kops.where(uniform < 0, kops.full_like(uniform, -1), 1)
 
     def get_config(self):
-        return {"seed": self.seed}
+        return {"seed": self._given}
 
 
 class _Rayleigh(ComplexInitializer):

@@ -286,3 +286,12 @@ def check_size(name, value):
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
     return value
+
+
+def check_choice(name, value, known):
+    """The value of an argument that must be one of some."""
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(known)}. Received: {value!r}"
+        )
+    return value
