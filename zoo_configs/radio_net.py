@@ -17,8 +17,8 @@ of zeros makes a file of 15 KB, VD's strength one of about as many.
 
 METHODS = {
     "unit_ard_magnitude": [
-        {"name": "ARD", "strength": 1.0, "group": "unit"},
-        {"name": "MagnitudePruning", "sparsity": 0.6, "ramp": 0.7},
+        {"name": "ARD", "strength": 0.03, "group": "unit"},
+        {"name": "MagnitudePruning", "sparsity": 0.85, "ramp": 0.7},
     ],
     "vd": [{"name": "VariationalDropout", "strength": 1.0}],
 }
