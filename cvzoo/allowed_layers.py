@@ -5,6 +5,7 @@ import re
 import keras
 
 from cvzoo import layers
+from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
 
 LARGEST_AXIS = 2**24
@@ -86,6 +87,17 @@ _ACTIVATION = one_of(*ACTIVATIONS)
 _SIZES = list_of(is_size, most=3)
 _LINEAR = {"activation": _ACTIVATION, "use_bias": is_boolean}
 _DENSE = {**_LINEAR, "units": is_size}
+_CIRCULANT = {
+    **_DENSE,
+    "rectangular": one_of(*RECTANGULAR),
+    "padding": one_of(*PADDINGS),
+    "transpose": is_boolean,
+}
+_DIAGONAL_CIRCULANT = {
+    **_CIRCULANT,
+    "order": one_of(*ORDERS),
+    "trainable_diagonal": is_boolean,
+}
 _WINDOWED = {
     **_LINEAR,
     "kernel_size": _SIZES,
@@ -280,6 +292,18 @@ LAYERS = {
     layers.SplitActivation: {"activation": _ACTIVATION},
     layers.ThresholdModReLU: {"threshold": is_number_or_none},
     layers.ZReLU: {},
+    layers.BlockCirculant: {**_DENSE, "block_size": is_size},
+    layers.Circulant: _CIRCULANT,
+    layers.ComplexCirculant: _CIRCULANT,
+    layers.DiagonalCirculant: _DIAGONAL_CIRCULANT,
+    layers.ComplexDiagonalCirculant: _DIAGONAL_CIRCULANT,
+    layers.DiagonalCirculantStack: {
+        "depth": lambda value: is_integer(value, low=1, high=1024),
+        "activation_every": is_size,
+        "negative_slope": is_number,
+        "order": one_of(*ORDERS),
+        "use_bias": is_boolean,
+    },
     layers.ComplexBatchNormalization: {**_NORMALIZATION, "affine": _AFFINE},
     layers.ComplexConv1D: _CONVOLUTION,
     layers.ComplexConv1DTranspose: _TRANSPOSED,
@@ -331,6 +355,7 @@ LEFT_OUT = {
     *(
         f"{weight}_{role}"
         for weight in ("kernel", "depthwise", "bias", "beta", "gamma", "alpha")
+        + ("circulant", "diagonal")
         + ("moving_mean", "moving_variance", "phase", "threshold", "activity")
         for role in ("initializer", "regularizer", "constraint")
     ),

@@ -48,6 +48,16 @@ SIGNAL = [
     layers.ComplexGlobalAveragePooling1D(),
     layers.FromComplex("concatenated"),
 ]
+CIRCULANT = [
+    layers.Circulant(7, activation="relu", padding="left", transpose=True),
+    layers.DiagonalCirculant(9, rectangular="blocks", order="diagonal_first"),
+    layers.DiagonalCirculantStack(3, activation_every=2, negative_slope=0.1),
+    layers.BlockCirculant(6, 4),
+    layers.ToComplex("concatenated"),
+    layers.ComplexDiagonalCirculant(5, trainable_diagonal=False),
+    layers.ComplexCirculant(4, use_bias=False),
+    layers.FromComplex("modulus"),
+]
 SPEECH = [
     layers.STFT(8, 4),
     layers.ComplexDense(5),
@@ -56,7 +66,8 @@ SPEECH = [
 
 
 @pytest.mark.parametrize(
-    ("shape", "stack"), [((13, 13, 2), IMAGE), ((20, 2), SIGNAL), ((20,), SPEECH)]
+    ("shape", "stack"),
+    [((13, 13, 2), IMAGE), ((20, 2), SIGNAL), ((20,), SPEECH), ((8,), CIRCULANT)],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):
     x = inputs = keras.Input(shape, name="inputs")
