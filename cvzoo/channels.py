@@ -104,6 +104,11 @@ def is_depthwise(layer):
     return type(layer) in _DEPTHWISE
 
 
+def is_grouped(layer):
+    """Whether each output channel of a layer has the inputs of its group only."""
+    return getattr(layer, "groups", 1) > 1
+
+
 def has_size(layer):
     """Whether all calls of a layer have the same channels, those that it is made for.
 
@@ -158,12 +163,13 @@ class Source(NamedTuple):
     Attributes:
         position: Number of the input.
         channels: For each output channel that of the input, or -1.
-        is_read: Whether the value matters; if not, only the number of channels does.
+        is_read: Whether the value matters, for each output channel or for all; if not,
+            only the number of channels does.
     """
 
     position: int
     channels: np.ndarray
-    is_read: bool = True
+    is_read: np.ndarray | bool = True
 
 
 class Mapped:
@@ -176,7 +182,7 @@ class Mapped:
 
     is_mixing = False
 
-    def __init__(self, sources, run, reach=None, is_product=False, reads=True):
+    def __init__(self, sources, run, reach=None, is_product=False):
         """`run` and `reach` are functions from the inputs' parts to the outputs'.
 
         Args:
@@ -185,11 +191,9 @@ class Mapped:
             reach: Gives what is not 0 where an input that is not 0 is made use of.
                 `None` for a layer that works at each place alone.
             is_product: Whether one factor of 0 makes the output 0.
-            reads: For each output channel, whether any weight joins it to its inputs.
         """
         self.sources, self._run = sources, run
         self._reach, self._is_product = reach, is_product
-        self._reads = reads
 
     def fields(self, inputs):
         """`Field`s of the outputs from those of the inputs."""
@@ -206,7 +210,7 @@ class Mapped:
             return [part == 0 for part in reached]
         known = []
         for sources in self.sources:
-            read = [unknown[source.position] for source in sources if source.is_read]
+            read = [unknown[source.position] & source.is_read for source in sources]
             known.append(~functools.reduce(np.logical_or, read))
         if self._is_product:
             parts = len(self.sources)
@@ -214,16 +218,15 @@ class Mapped:
                 factor = inputs[at : at + parts]
                 zero = [field.known & (field.values == 0) for field in factor]
                 known = [mask | np.logical_and.reduce(zero) for mask in known]
-        return [mask | np.logical_not(self._reads) for mask in known]
+        return known
 
     def used(self, outputs, sizes):
         """Which input channels matter, from which output channels do."""
         used = [np.zeros(size, bool) for size in sizes]
         for is_used, sources in zip(outputs, self.sources, strict=True):
             for source in sources:
-                if source.is_read:
-                    there = (source.channels >= 0) & is_used & self._reads
-                    used[source.position][source.channels[there]] = True
+                there = (source.channels >= 0) & is_used & source.is_read
+                used[source.position][source.channels[there]] = True
         return used
 
 
@@ -415,19 +418,12 @@ def rule_for(layer, values, inputs, outputs):
     if not _is_last(layer, len(inputs[0])):
         return None
     if is_linear(layer):
-        if getattr(layer, "groups", 1) != 1:
+        if not (is_depthwise(layer) or is_grouped(layer)):
+            return Linear(layer, values, inputs[0])
+        if not _is_elementwise(layer):
             return None
-        if is_depthwise(layer):
-            if not _is_elementwise(layer):
-                return None
-            channels = _of_groups(inputs[0][-1], outputs[0][-1])
-            sources = _all_of(channels, len(inputs), len(outputs))
-            links = [part != 0 for part in values.kernel]
-            window = tuple(range(links[0].ndim - 2))
-            reads = np.logical_or.reduce(links).any(axis=window).ravel()
-            run, reach = _twin(layer, values), _reach(layer, values)
-            return Mapped(sources, run, reach, reads=reads)
-        return Linear(layer, values, inputs[0])
+        sources = _of_groups(layer, values, inputs, outputs)
+        return Mapped(sources, _twin(layer, values), _reach(layer, values))
     sources = _sources(layer, inputs, outputs)
     if sources is None:
         return None
@@ -439,10 +435,7 @@ def rule_for(layer, values, inputs, outputs):
     is_placing = type(inner) in _SPATIAL + _RESHAPING + _CONCATENATING
     is_placing |= getattr(layer, "layout", None) == "concatenated"
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
-    reads = True
-    if type(layer) is keras.layers.BatchNormalization and layer.scale:
-        reads = kops.convert_to_numpy(layer.gamma) != 0
-    return Mapped(sources, run, run if is_placing else None, is_product, reads)
+    return Mapped(sources, run, run if is_placing else None, is_product)
 
 
 def _sources(layer, inputs, outputs):
@@ -470,7 +463,10 @@ def _sources(layer, inputs, outputs):
     )
     if not is_alike or len({shape[-1] for shape in (*inputs, *outputs)}) != 1:
         return None
-    return _all_of(np.arange(before), len(inputs), len(outputs))
+    is_read = True
+    if kind is keras.layers.BatchNormalization and layer.scale:
+        is_read = kops.convert_to_numpy(layer.gamma) != 0
+    return _all_of(np.arange(before), len(inputs), len(outputs), is_read)
 
 
 def _is_merging_operation(layer, inputs):
@@ -505,14 +501,29 @@ def _is_elementwise(layer):
     return getattr(layer.activation, "__name__", "") in _ELEMENTWISE
 
 
-def _of_groups(inputs, outputs):
-    """Each input channel of a depthwise convolution has outputs of its own."""
-    return np.repeat(np.arange(inputs), outputs // inputs)
+def _of_groups(layer, values, inputs, outputs):
+    """Each group of a convolution's inputs has outputs of its own.
+
+    With all inputs of its group as sources, an output stays or goes with the whole
+    group, as groups must have equal sizes. A depthwise convolution has groups of one.
+    """
+    before, after = inputs[0][-1], outputs[0][-1]
+    links = np.logical_or.reduce([part != 0 for part in values.kernel])
+    links = links.any(axis=tuple(range(links.ndim - 2)))
+    links = links.reshape(1 if is_depthwise(layer) else -1, after)
+    size = len(links)
+    first = np.repeat(np.arange(0, before, size), after * size // before)
+    sources = [
+        Source(position, first + number, is_read)
+        for position in range(len(inputs))
+        for number, is_read in enumerate(links)
+    ]
+    return [sources] * len(outputs)
 
 
-def _all_of(channels, inputs, outputs):
+def _all_of(channels, inputs, outputs, is_read=True):
     """All outputs are made of the same channels of all inputs."""
-    sources = [Source(position, channels) for position in range(inputs)]
+    sources = [Source(position, channels, is_read) for position in range(inputs)]
     return [sources] * outputs
 
 

@@ -17,7 +17,8 @@ def shrink(model):
     A unit, filter or channel goes when nothing that reads it has a weight for it, or
     when it is a constant that all its readers can take into their biases: a Dense layer
     always, a convolution where no padding hides the constant at the border. Channels
-    that an addition, or a layer that is called twice, ties to each other go together.
+    that an addition, or a layer that is called twice, ties to each other go together,
+    as do all channels of a group of a grouped convolution.
     Batch norm is folded into the dense layer or convolution before it. Inputs and
     outputs of the model stay, as do channels of layers that are not understood, such as
     attention, recurrent ones and Fourier transforms. A layer keeps at least one unit.
@@ -342,6 +343,9 @@ def _resized(layer, values, step, plan):
     if values is not None:
         if step.rule is not None:
             values = _resized_values(layer, values, step, plan)
+            if channels.is_grouped(layer):
+                inputs = plan.keep[step.inputs[0]].sum()
+                config["groups"] = int(inputs) // values.kernel[0].shape[-2]
         config["use_bias"] = bool(values.bias)
         if "units" in config:
             config["units"] = len(values.kernel[0].T)
@@ -367,6 +371,8 @@ def _resized_values(layer, values, step, plan):
     bias = values.bias
     if channels.is_depthwise(layer):
         kernel = [part[..., keep_in, :] for part in values.kernel]
+    elif channels.is_grouped(layer):
+        kernel = [part[..., keep_out] for part in values.kernel]
     else:
         constants = [plan.constants[number] for number in step.inputs]
         is_known = np.logical_and.reduce([~np.isnan(part) for part in constants])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cvzoo
-from cvzoo import sparsity
+from cvzoo import layers, sparsity
 from cvzoo.layers.sparsifiable import SparsifiableDense
 from tests.helpers import small_model
 
@@ -277,6 +277,34 @@ def test_units_that_only_dead_channels_of_a_depthwise_convolution_read_go():
     with_kernels(model, second=second, third=third)
     shrunk = cvzoo.shrink(model)
     assert [shrunk.get_layer(name).filters for name in ("first", "second")] == [2, 3]
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_groups_of_a_convolution_go_whole(is_complex):
+    kind = layers.ComplexConv1D if is_complex else keras.layers.Conv1D
+    x = keras.Input((9, 2))
+    y = layers.ToComplex("real")(x) if is_complex else x
+    y = kind(3, 1, name="first")(y)
+    y = kind(6, 1, name="second")(y)
+    y = kind(9, 3, groups=3, padding="same", name="grouped")(y)
+    y = kind(2, 3, padding="same", name="last")(y)
+    y = layers.FromComplex("real")(y) if is_complex else y
+    model = keras.Model(x, y)
+    generator = np.random.default_rng(0)
+    second, grouped, last = (
+        generator.uniform(0.2, 1, shape).astype(np.float32)
+        for shape in [(1, 3, 6), (3, 2, 9), (3, 9, 2)]
+    )
+    second[0, 0, :5] = 0  # only the last channel of `second` is made of this one
+    grouped[:, 1, 6:] = 0  # and no filter reads that channel
+    last[:, :3] = 0  # nobody reads the first group
+    last[:, 4] = 0
+    with_kernels(model, second=second, grouped=grouped, last=last)
+    shrunk = cvzoo.shrink(model)
+    found = shrunk.get_layer("grouped")
+    assert (found.groups, found.filters) == (2, 6)
+    assert [shrunk.get_layer(name).filters for name in ("first", "second")] == [2, 4]
     assert_same_outputs(model, shrunk)
 
 
