@@ -7,13 +7,14 @@ on the model's inputs. A layer without a rule here reads all its channels and ke
 
 import functools
 import math
+import numbers
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import layers, sparsity
+from cvzoo import graph, layers, sparsity
 from cvzoo.layers.merging import PairMerge
 
 # fmt: off
@@ -61,11 +62,16 @@ _MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
-# Of `x + y` and `keras.ops.relu(x)`, whose classes are not public.
-_MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
+# Of `x + y`, `0.5 * x` and `keras.ops.relu(x)`, whose classes are not public.
+_MERGING_OPERATIONS = (
+    "Add", "Divide", "Maximum", "Minimum", "Multiply", "Power", "Subtract",
+    "TrueDivide",
+)
 _ELEMENTWISE_OPERATIONS = {
-    "exp", *(name.replace("_", "") for name in _ELEMENTWISE)
+    "absolute", "exp", "negative", "sqrt", "square",
+    *(name.replace("_", "") for name in _ELEMENTWISE),
 }
+_REDUCING_OPERATIONS = ("Max", "Mean")
 _CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
 _DENSE = (keras.layers.Dense, layers.ComplexDense)
 _CONVOLUTIONS = (
@@ -290,6 +296,7 @@ class Linear:
 
 
 def _field(known, values):
+    known = known & np.isfinite(values)  # no bias can take over 1 / 0
     return Field(known, np.where(known, values, np.float32(0)))
 
 
@@ -382,11 +389,8 @@ def _reach(layer, values):
 
 def _call(layer, parts, weights=None):
     """A layer on the parts of its inputs, flat, as arrays."""
-    dtype = "float32" if is_operation(layer) else layer.compute_dtype
-    parts = [kops.convert_to_tensor(part, dtype) for part in parts]
-    if is_operation(layer):
-        inputs = parts
-    elif isinstance(layer, PairMerge) or (
+    parts = [kops.convert_to_tensor(part, layer.compute_dtype) for part in parts]
+    if isinstance(layer, PairMerge) or (
         isinstance(layer, layers.PerPart) and len(parts) > 2
     ):
         inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
@@ -404,7 +408,14 @@ def _call(layer, parts, weights=None):
     ]
 
 
-def rule_for(layer, values, inputs, outputs):
+def _operate(operation, args, parts):
+    """An operation on arrays, among the plain numbers that it is called with."""
+    parts = iter([kops.convert_to_tensor(part, "float32") for part in parts])
+    filled = graph.map_tensors(args, lambda tensor: next(parts))
+    return [kops.convert_to_numpy(kops.cast(operation(*filled), "float32"))]
+
+
+def rule_for(layer, values, inputs, outputs, args=()):
     """The rule of a call, or `None` for a layer that is not understood.
 
     Args:
@@ -412,6 +423,7 @@ def rule_for(layer, values, inputs, outputs):
         values: `Values` of a linear layer, or `None`.
         inputs: Shapes of its inputs, flat: a pair counts as two.
         outputs: Likewise.
+        args: What an operation is called on, with `graph.Tensor`s in it.
     """
     if any(len(shape) < 2 or shape[-1] is None for shape in (*inputs, *outputs)):
         return None
@@ -424,15 +436,20 @@ def rule_for(layer, values, inputs, outputs):
             return None
         sources = _of_groups(layer, values, inputs, outputs)
         return Mapped(sources, _twin(layer, values), _reach(layer, values))
+    if is_operation(layer) and not _is_understood(layer, args, len(inputs[0])):
+        return None
     sources = _sources(layer, inputs, outputs)
     if sources is None:
         return None
 
     def run(parts):
+        if is_operation(layer):
+            return _operate(layer, args, parts)
         return _call(layer, parts)
 
     inner = layer.layer if isinstance(layer, layers.PerPart) else layer
-    is_placing = type(inner) in _SPATIAL + _RESHAPING + _CONCATENATING
+    is_placing = type(inner) in _SPATIAL + _RESHAPING or _is_concatenating(inner)
+    is_placing |= is_operation(layer) and type(layer).__name__ in _REDUCING_OPERATIONS
     is_placing |= getattr(layer, "layout", None) == "concatenated"
     is_product = type(layer).__name__ in ("Multiply", "ComplexMultiply")
     return Mapped(sources, run, run if is_placing else None, is_product)
@@ -451,14 +468,15 @@ def _sources(layer, inputs, outputs):
         )
     if kind is layers.PerPart:
         return _sources_per_part(layer.layer, inputs, outputs)
-    if kind in _CONCATENATING and layer.axis in (-1, len(inputs[0]) - 1):
+    if _is_concatenating(layer) and layer.axis in (-1, len(inputs[0]) - 1):
         return _side_by_side(inputs, len(outputs))
     if kind is layers.FromComplex and layer.layout != "modulus":
         return _closed(layer, inputs)
     is_alike = (
-        kind in _MERGING + _SPATIAL + _CONCATENATING
+        kind in _MERGING + _SPATIAL
         or kind is layers.FromComplex
-        or _is_merging_operation(layer, inputs)
+        or is_operation(layer)
+        or _is_concatenating(layer)
         or _is_pointwise(layer)
     )
     if not is_alike or len({shape[-1] for shape in (*inputs, *outputs)}) != 1:
@@ -469,18 +487,28 @@ def _sources(layer, inputs, outputs):
     return _all_of(np.arange(before), len(inputs), len(outputs), is_read)
 
 
-def _is_merging_operation(layer, inputs):
-    return (
-        is_operation(layer)
-        and type(layer).__name__ in _MERGING_OPERATIONS
-        and len(inputs) == 2
-    )
+def _is_understood(operation, args, rank):
+    """Whether an operation keeps channels apart, and examples too."""
+    kind = type(operation).__name__
+    if _is_concatenating(operation):
+        return operation.axis % rank != 0
+    plain = graph.Tensor | numbers.Real
+    if kind in _MERGING_OPERATIONS:
+        return len(args) == 2 and all(isinstance(one, plain) for one in args)
+    if kind in _REDUCING_OPERATIONS and operation.axis is not None:
+        axes = {axis % rank for axis in operation.axis}
+        return not axes & {0, rank - 1} and getattr(operation, "initial", None) is None
+    return len(args) == 1 and kind.lower() in _ELEMENTWISE_OPERATIONS
+
+
+def _is_concatenating(layer):
+    if is_operation(layer):
+        return type(layer).__name__ == "Concatenate"
+    return type(layer) in _CONCATENATING
 
 
 def _is_pointwise(layer):
     kind = type(layer)
-    if is_operation(layer):
-        return kind.__name__.lower() in _ELEMENTWISE_OPERATIONS
     if kind in (keras.layers.Activation, layers.SplitActivation):
         return _is_elementwise(layer)
     if kind is keras.layers.Rescaling:

@@ -108,9 +108,8 @@ class _Tape:
                 layer = plan.layers[call.layer]
                 made = keras.tree.flatten(layer(*args, **kwargs))
                 found = [(tensor, self._number(tensor.shape)) for tensor in made]
-                is_plain = _is_plain(layer, call)
                 values = level.folded.values.get(call.layer)
-                self._record(layer, values, read, found, is_plain)
+                self._record(layer, values, read, found, call)
             for index, output in enumerate(found):
                 known[graph.Tensor(call.layer, call.number, index)] = output
         return [known[tensor] for tensor in plan.outputs]
@@ -121,9 +120,11 @@ class _Tape:
         self.tied += zip(inner.first_inputs, numbers, strict=True)
         return self._follow(inner, inputs, numbers)
 
-    def _record(self, layer, values, read, found, is_plain):
+    def _record(self, layer, values, read, found, call):
         shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
-        rule = channels.rule_for(layer, values, *shapes) if is_plain else None
+        rule = None
+        if _is_plain(layer, call):
+            rule = channels.rule_for(layer, values, *shapes, call.args)
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
         self.steps.append(step)
         if not channels.has_size(layer):
@@ -136,11 +137,8 @@ class _Tape:
 
 def _is_plain(layer, call):
     """Whether a call is `layer(inputs)`; with more a layer may do something else."""
-    if any(call.kwargs.values()):
-        return False
-    if channels.is_operation(layer):
-        return len(call.args) == len(call.tensors)
-    return len(call.args) == 1
+    is_called_so = channels.is_operation(layer) or len(call.args) == 1
+    return is_called_so and not any(call.kwargs.values())
 
 
 class _Plan(NamedTuple):

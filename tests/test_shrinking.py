@@ -335,3 +335,82 @@ def test_activations_may_be_operations(activate):
     shrunk = cvzoo.shrink(model)
     assert shrunk.get_layer("first").units == 2
     assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda x: 0.5 * x,
+        lambda x: x + 1,
+        lambda x: 1 - x,
+        lambda x: x / 2 - 1,
+        lambda x: 1 / (keras.ops.square(x) + 1),
+        lambda x: abs(-x) ** 2,
+        lambda x: keras.ops.concatenate([x, x], axis=1),
+    ],
+)
+def test_operations_with_plain_numbers(operate):
+    assert_operation_lets_units_go(operate, keras.Input((4, 5)))
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_means_and_largest_values_over_space(keepdims):
+    for reduce in (keras.ops.mean, keras.ops.max):
+        assert_operation_lets_units_go(
+            lambda x, reduce=reduce: reduce(x, axis=(1, -2), keepdims=keepdims),
+            keras.Input((4, 3, 5)),
+        )
+
+
+def assert_operation_lets_units_go(operate, x):
+    y = keras.layers.Dense(7, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(operate(y)))
+    first = np.ones((5, 7), np.float32)
+    first[:, :2] = 0  # constants
+    second = np.ones((7, 3), np.float32)
+    second[4:] = 0
+    model.get_layer("first").bias.assign(np.linspace(-1, 1, 7))
+    with_kernels(model, first=first, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert_same_outputs(model, shrunk)
+
+
+def test_concatenation_as_an_operation():
+    x = keras.Input((5,))
+    y = [keras.layers.Dense(4, "relu", name=name)(x) for name in ("left", "right")]
+    y = keras.ops.concatenate(y, axis=-1)
+    model = keras.Model(x, keras.layers.Dense(3, name="last")(y))
+    last = np.ones((8, 3), np.float32)
+    last[[0, 5, 6, 7]] = 0
+    with_kernels(model, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 1]
+    assert_same_outputs(model, shrunk)
+
+
+def test_operations_that_mix_channels_or_examples_keep_units():
+    for mix in (
+        lambda x: x * keras.ops.mean(x, axis=-1, keepdims=True),
+        lambda x: keras.ops.concatenate([x, x], axis=0),
+        lambda x: x - keras.ops.mean(x, axis=0, keepdims=True),
+    ):
+        x = keras.Input((5,))
+        y = mix(keras.layers.Dense(7, name="first")(x))
+        model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+        second = np.ones((7, 3), np.float32)
+        second[4:] = 0
+        with_kernels(model, second=second)
+        shrunk = cvzoo.shrink(model)
+        assert shrunk.get_layer("first").units == 7
+        assert_same_outputs(model, shrunk)
+
+
+def test_a_unit_that_is_divided_by_zero_stays():
+    x = keras.Input((5,))
+    y = 1 / keras.layers.Dense(3, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(2, name="second")(y))
+    first = np.ones((5, 3), np.float32)
+    first[:, 0] = 0
+    with_kernels(model, first=first)
+    assert cvzoo.shrink(model).get_layer("first").units == 3

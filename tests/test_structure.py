@@ -26,7 +26,7 @@ ALLOWED = {
     "examples": set(),
     "searching": set(),
     "methods": {"layers"},
-    "channels": {"layers", "sparsity"},
+    "channels": {"graph", "layers", "sparsity"},
     "folding": {"channels", "graph"},
     "shrinking": {"channels", "folding", "graph", "layers", "sparsity"},
     "weights": {"packing", "sparsity"},
