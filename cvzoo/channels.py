@@ -115,6 +115,17 @@ def is_grouped(layer):
     return getattr(layer, "groups", 1) > 1
 
 
+def takes_mask(layer):
+    """Whether a layer that is given a mask keeps channels as far apart as without."""
+    norms = (keras.layers.BatchNormalization, layers.ComplexBatchNormalization)
+    return type(layer) in norms or _is_masked_mean(layer)
+
+
+def _is_masked_mean(layer):
+    kinds = (keras.layers.GlobalAveragePooling1D, layers.ComplexGlobalAveragePooling1D)
+    return type(layer) in kinds
+
+
 def has_size(layer):
     """Whether all calls of a layer have the same channels, those that it is made for.
 
@@ -415,7 +426,7 @@ def _operate(operation, args, parts):
     return [kops.convert_to_numpy(kops.cast(operation(*filled), "float32"))]
 
 
-def rule_for(layer, values, inputs, outputs, args=()):
+def rule_for(layer, values, inputs, outputs, args=(), is_masked=False):
     """The rule of a call, or `None` for a layer that is not understood.
 
     Args:
@@ -424,6 +435,7 @@ def rule_for(layer, values, inputs, outputs, args=()):
         inputs: Shapes of its inputs, flat: a pair counts as two.
         outputs: Likewise.
         args: What an operation is called on, with `graph.Tensor`s in it.
+        is_masked: Whether the inputs may have a mask.
     """
     if any(len(shape) < 2 or shape[-1] is None for shape in (*inputs, *outputs)):
         return None
@@ -447,6 +459,9 @@ def rule_for(layer, values, inputs, outputs, args=()):
             return _operate(layer, args, parts)
         return _call(layer, parts)
 
+    if is_masked and _is_masked_mean(layer):
+        # Nothing is known: of no step at all, the mean is NaN or 0.
+        return Mapped(sources, run, lambda parts: run([x + 1 for x in parts]))
     inner = layer.layer if isinstance(layer, layers.PerPart) else layer
     is_placing = type(inner) in _SPATIAL + _RESHAPING or _is_concatenating(inner)
     is_placing |= is_operation(layer) and type(layer).__name__ in _REDUCING_OPERATIONS

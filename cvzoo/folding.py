@@ -70,7 +70,8 @@ def factors(folded, prefix=""):
 
 
 def _are_plain(plan, name):
-    calls = [call for call in plan.calls if call.layer == name]
+    # A mask matters to moving statistics only, so only in training.
+    calls = [call.unmasked for call in plan.calls if call.layer == name]
     return not any(value for call in calls for value in call.kwargs.values())
 
 
@@ -81,7 +82,7 @@ def _linear_before(plan, name):
     is_norm = type(layer) is keras.layers.BatchNormalization
     if not is_norm or len(calls) != 1 or not _are_plain(plan, name):
         return None
-    (tensor,) = calls[0].tensors
+    (tensor,) = calls[0].unmasked.tensors
     source = plan.layers[tensor.layer]
     is_last = layer.axis in (-1, layer.input_spec.ndim - 1)
     is_read_once = (

@@ -87,7 +87,7 @@ class _Tape:
         self.sizes.append(size or 0)
         return len(self.sizes) - 1
 
-    def _follow(self, level, inputs, numbers):
+    def _follow(self, level, inputs, numbers, is_masked=False):
         """Runs through a level's calls; returns its outputs and their numbers."""
         plan = level.graph
         known = {
@@ -95,10 +95,14 @@ class _Tape:
             for name, tensor, number in zip(plan.inputs, inputs, numbers, strict=True)
         }
         for call in plan.calls:
+            has_mask = is_masked or "mask" in call.kwargs
+            is_nested = call.layer in level.nested
+            if is_nested or channels.takes_mask(plan.layers[call.layer]):
+                call = call.unmasked
             read = [known[tensor] for tensor in call.tensors]
-            if call.layer in level.nested:
+            if is_nested:
                 inner = level.nested[call.layer]
-                found = self._follow_nested(inner, *zip(*read, strict=True))
+                found = self._follow_nested(inner, *zip(*read, strict=True), has_mask)
             elif call.layer in level.folded.gone:
                 found = read
             else:
@@ -109,22 +113,22 @@ class _Tape:
                 made = keras.tree.flatten(layer(*args, **kwargs))
                 found = [(tensor, self._number(tensor.shape)) for tensor in made]
                 values = level.folded.values.get(call.layer)
-                self._record(layer, values, read, found, call)
+                self._record(layer, values, read, found, call, has_mask)
             for index, output in enumerate(found):
                 known[graph.Tensor(call.layer, call.number, index)] = output
         return [known[tensor] for tensor in plan.outputs]
 
-    def _follow_nested(self, inner, inputs, numbers):
+    def _follow_nested(self, inner, inputs, numbers, has_mask):
         if inner.first_inputs is None:
             inner.first_inputs = numbers
         self.tied += zip(inner.first_inputs, numbers, strict=True)
-        return self._follow(inner, inputs, numbers)
+        return self._follow(inner, inputs, numbers, has_mask)
 
-    def _record(self, layer, values, read, found, call):
+    def _record(self, layer, values, read, found, call, has_mask):
         shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
         rule = None
         if _is_plain(layer, call):
-            rule = channels.rule_for(layer, values, *shapes, call.args)
+            rule = channels.rule_for(layer, values, *shapes, call.args, has_mask)
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
         self.steps.append(step)
         if not channels.has_size(layer):
@@ -315,7 +319,7 @@ def _rebuild(level, tape, plan):
     return model
 
 
-def _identity(inputs):
+def _identity(inputs, mask=None):
     return inputs
 
 

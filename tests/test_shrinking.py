@@ -228,6 +228,69 @@ def test_masks_of_sequences():
     np.testing.assert_allclose(pruned(inputs), shrunk(inputs), atol=1e-5)
 
 
+@pytest.mark.parametrize("is_folded", [True, False])
+def test_units_before_a_masked_batch_norm_go(is_folded):
+    x = keras.Input((6, 3))
+    y = keras.layers.Dense(5, name="first")(keras.layers.Masking()(x))
+    y = y if is_folded else keras.layers.Activation("tanh")(y)
+    y = keras.layers.BatchNormalization(name="norm")(y)
+    y = keras.layers.Dense(4, "relu", name="second")(y)
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    model = keras.Model(x, keras.layers.Dense(2, name="last")(y))
+    model.get_layer("norm").moving_mean.assign(np.arange(5))
+    second, last = np.ones((5, 4), np.float32), np.ones((4, 2), np.float32)
+    second[3:], last[1:] = 0, 0
+    with_kernels(model, second=second, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("first", "second")] == [3, 1]
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[:, 4:] = 0
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+def test_units_after_a_masked_embedding_and_in_a_masked_nested_model_go():
+    x = keras.Input((6, 4))
+    y = keras.layers.Dense(5, name="second")(x)
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    inner = keras.Model(x, y)
+    x = keras.Input((6,), dtype="int32")
+    y = keras.layers.Embedding(9, 3, mask_zero=True)(x)
+    y = inner(keras.layers.Dense(4, name="first")(y))
+    model = keras.Model(x, keras.layers.Dense(2, name="last")(y))
+    second, last = np.ones((4, 5), np.float32), np.ones((5, 2), np.float32)
+    second[2:], last[3:] = 0, 0
+    second[:, 0] = 0  # a constant, but where the mask leaves nothing
+    with_kernels(inner, second=second)
+    with_kernels(model, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert shrunk.get_layer(inner.name).get_layer("second").units == 3
+    inputs = np.array([[1, 2, 3, 0, 0, 0], [4, 0, 5, 6, 7, 8], [0] * 6])
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+def test_units_before_a_complex_masked_mean_go():
+    x = keras.Input((6, 3))
+    y = layers.ToComplex("real")(keras.layers.Masking()(x))
+    y = layers.ComplexDense(5, name="first")(y)
+    mask = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
+    y = layers.ComplexGlobalAveragePooling1D()(y, mask=mask)
+    y = layers.ComplexDense(2, name="last")(y)
+    model = keras.Model(x, layers.FromComplex("real")(y))
+    first, last = np.ones((3, 5), np.float32), np.ones((5, 2), np.float32)
+    first[:, 0], last[3:] = 0, 0
+    with_kernels(model, first=first, last=last)
+    for bias in sparsity.bias_variables(model.get_layer("first")):
+        bias.assign(np.ones(5))
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 3
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[1:, 4:] = inputs[3] = 0
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
 def fully_convolutional():
     x = keras.Input((None, None, 3))
     y = keras.layers.Conv2D(5, 3, activation="sigmoid", name="first")(x)
