@@ -7,7 +7,16 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import channels, folding, graph, sparsity
+from cvzoo import (
+    calling,
+    channels,
+    fields,
+    folding,
+    graph,
+    kinds,
+    linear_rule,
+    sparsity,
+)
 from cvzoo.layers.complex import PairLayer
 
 
@@ -97,7 +106,7 @@ class _Tape:
         for call in plan.calls:
             has_mask = is_masked or "mask" in call.kwargs
             is_nested = call.layer in level.nested
-            if is_nested or channels.takes_mask(plan.layers[call.layer]):
+            if is_nested or kinds.takes_mask(plan.layers[call.layer]):
                 call = call.unmasked
             read = [known[tensor] for tensor in call.tensors]
             if is_nested:
@@ -131,7 +140,7 @@ class _Tape:
             rule = channels.rule_for(layer, values, *shapes, call.args, has_mask)
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
         self.steps.append(step)
-        if not channels.has_size(layer):
+        if not kinds.has_size(layer):
             return
         first = self._first_call.setdefault(id(layer), step)
         # One of the calls may have more, such as a mask.
@@ -141,7 +150,7 @@ class _Tape:
 
 def _is_plain(layer, call):
     """Whether a call is `layer(inputs)`; with more a layer may do something else."""
-    is_called_so = channels.is_operation(layer) or len(call.args) == 1
+    is_called_so = kinds.is_operation(layer) or len(call.args) == 1
     return is_called_so and not any(call.kwargs.values())
 
 
@@ -188,12 +197,12 @@ def _constants(tape):
     """For each tensor, what each channel is whatever the inputs are, or NaN."""
     last_use = {n: at for at, step in enumerate(tape.steps) for n in step.inputs}
     constants = [np.full(size, np.nan) for size in tape.sizes]
-    fields = {}
+    found = {}
     for at, step in enumerate(tape.steps):
         if step.rule is not None:
             shapes = [tape.shapes[n] for n in step.inputs]
             inputs = [
-                channels.spread(step.layer, fields.get(n) or _unknown(shape), shape)
+                fields.spread(step.layer, found.get(n) or _unknown(shape), shape)
                 for n, shape in zip(step.inputs, shapes, strict=True)
             ]
             for number, field in zip(
@@ -201,18 +210,18 @@ def _constants(tape):
             ):
                 if None in tape.shapes[number][1:]:
                     field = _even_only(field, tape.shapes[number])
-                fields[number] = field
+                found[number] = field
                 constants[number] = field.constants()
         for number in step.inputs:  # fields are as large as the tensors are
             if last_use[number] == at:
-                fields.pop(number, None)
+                found.pop(number, None)
     _agree_between_calls(tape, constants)
     return constants
 
 
 def _unknown(shape):
     values = np.zeros([1, *(size or 1 for size in shape[1:])], np.float32)
-    return channels.Field(np.zeros(values.shape, bool), values)
+    return fields.Field(np.zeros(values.shape, bool), values)
 
 
 def _even_only(field, shape):
@@ -220,14 +229,14 @@ def _even_only(field, shape):
     constants = field.constants()
     shape = [1, *(size or 1 for size in shape[1:])]
     known, values = ~np.isnan(constants), np.nan_to_num(constants).astype(np.float32)
-    return channels.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
+    return fields.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
 
 
 def _agree_between_calls(tape, constants):
     """A layer has one bias for all its calls, which takes over one constant only."""
     first = {}
     for step in tape.steps:
-        if isinstance(step.rule, channels.Linear):
+        if isinstance(step.rule, linear_rule.Linear):
             one = first.setdefault(id(step.layer), step)
             for left, right in zip(one.inputs, step.inputs, strict=True):
                 differ = constants[left] != constants[right]
@@ -273,7 +282,7 @@ def _dropped(tape, groups, pinned, constants):
             outputs = [used[n] & ~dropped[groups[n]] for n in step.outputs]
             if step.rule is None:
                 found = [np.ones(tape.sizes[n], bool) for n in step.inputs]
-            elif isinstance(step.rule, channels.Linear):
+            elif isinstance(step.rule, linear_rule.Linear):
                 found = [step.rule.used(outputs)] * len(step.inputs)
                 values = [constants[n] for n in step.inputs]
                 stays = step.rule.needed(values, outputs)
@@ -303,7 +312,7 @@ def _rebuild(level, tape, plan):
             new[name] = _rebuild(level.nested[name], tape, plan)
         elif name in level.folded.gone:
             new[name] = _identity
-        elif channels.is_operation(layer):
+        elif kinds.is_operation(layer):
             new[name] = layer
         else:
             values = level.folded.values.get(name)
@@ -345,14 +354,14 @@ def _resized(layer, values, step, plan):
     if values is not None:
         if step.rule is not None:
             values = _resized_values(layer, values, step, plan)
-            if channels.is_grouped(layer):
+            if kinds.is_grouped(layer):
                 inputs = plan.keep[step.inputs[0]].sum()
                 config["groups"] = int(inputs) // values.kernel[0].shape[-2]
         config["use_bias"] = bool(values.bias)
         if "units" in config:
             config["units"] = len(values.kernel[0].T)
         elif "filters" in config:
-            axis = -2 if channels.is_transposed(layer) else -1
+            axis = -2 if kinds.is_transposed(layer) else -1
             config["filters"] = values.kernel[0].shape[axis]
         return config, [*values.kernel, *values.bias]
     if step.rule is None:
@@ -371,9 +380,9 @@ def _resized(layer, values, step, plan):
 def _resized_values(layer, values, step, plan):
     keep_in, keep_out = plan.keep[step.inputs[0]], plan.keep[step.outputs[0]]
     bias = values.bias
-    if channels.is_depthwise(layer):
+    if kinds.is_depthwise(layer):
         kernel = [part[..., keep_in, :] for part in values.kernel]
-    elif channels.is_grouped(layer):
+    elif kinds.is_grouped(layer):
         kernel = [part[..., keep_out] for part in values.kernel]
     else:
         constants = [plan.constants[number] for number in step.inputs]
@@ -382,9 +391,9 @@ def _resized_values(layer, values, step, plan):
         if any(part.any() for part in shift):
             old = bias or [0.0] * len(shift)
             bias = [a + b for a, b in zip(old, shift, strict=True)]
-        inputs, outputs = (-1, -2) if channels.is_transposed(layer) else (-2, -1)
+        inputs, outputs = (-1, -2) if kinds.is_transposed(layer) else (-2, -1)
         kernel = [
             part.compress(keep_in, axis=inputs).compress(keep_out, axis=outputs)
             for part in values.kernel
         ]
-    return channels.Values(kernel, [part[keep_out] for part in bias])
+    return calling.Values(kernel, [part[keep_out] for part in bias])
