@@ -5,6 +5,7 @@ from keras import ops as kops
 
 from cvzoo import graph, kinds, layers, sparsity
 from cvzoo.layers.merging import PairMerge
+from cvzoo.layers.sparsifiable import einsum_specs
 
 
 class Values:
@@ -51,12 +52,20 @@ def operate(operation, args, parts):
     return [kops.convert_to_numpy(kops.cast(operation(*filled), "float32"))]
 
 
+def bias_config(layer, has_bias):
+    """The part of a linear layer's configuration that says whether it has a bias."""
+    if not kinds.is_dense_einsum(layer):
+        return {"use_bias": has_bias}
+    _, _, outputs = einsum_specs(layer.equation)
+    return {"bias_axes": outputs[-1] if has_bias else None}
+
+
 def twin(layer, values, **changes):
     """A function of arrays that does what a linear layer does, with other values."""
 
     def run(parts):
         config = layer.get_config()
-        config |= {"use_bias": bool(values.bias), "name": None, **changes}
+        config |= {"name": None, **bias_config(layer, bool(values.bias)), **changes}
         copy = type(layer).from_config(config)
         return call(copy, parts, weights=[*values.kernel, *values.bias])
 

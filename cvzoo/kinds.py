@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from cvzoo import graph, layers
+from cvzoo.layers.sparsifiable import einsum_specs
 
 # fmt: off
 _ELEMENTWISE = (
@@ -88,7 +89,22 @@ def is_operation(layer):
 
 def is_linear(layer):
     """Whether a layer has a kernel and a bias that are understood here."""
-    return type(layer) in _DENSE + _CONVOLUTIONS + _TRANSPOSED + _DEPTHWISE
+    kinds = _DENSE + _CONVOLUTIONS + _TRANSPOSED + _DEPTHWISE
+    return type(layer) in kinds or is_dense_einsum(layer)
+
+
+def is_dense_einsum(layer):
+    """Whether it is an `EinsumDense` that does what a `Dense` does."""
+    if type(layer) is not keras.layers.EinsumDense:
+        return False
+    inputs, kernel, outputs = einsum_specs(layer.equation)
+    return (
+        kernel == inputs[-1] + outputs[-1]
+        and inputs[:-1] == outputs[:-1]
+        and not set(kernel) & set(inputs[:-1])
+        and len(set(kernel)) == 2
+        and layer.bias_axes in (None, "", outputs[-1])
+    )
 
 
 def is_transposed(layer):

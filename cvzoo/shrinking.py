@@ -357,9 +357,12 @@ def _resized(layer, values, step, plan):
             if kinds.is_grouped(layer):
                 inputs = plan.keep[step.inputs[0]].sum()
                 config["groups"] = int(inputs) // values.kernel[0].shape[-2]
-        config["use_bias"] = bool(values.bias)
+        config |= calling.bias_config(layer, bool(values.bias))
         if "units" in config:
             config["units"] = len(values.kernel[0].T)
+        elif kinds.is_dense_einsum(layer):
+            units = values.kernel[0].shape[-1]
+            config["output_shape"] = (*config["output_shape"][:-1], units)
         elif "filters" in config:
             axis = -2 if kinds.is_transposed(layer) else -1
             config["filters"] = values.kernel[0].shape[axis]

@@ -477,3 +477,36 @@ def test_a_unit_that_is_divided_by_zero_stays():
     first[:, 0] = 0
     with_kernels(model, first=first)
     assert cvzoo.shrink(model).get_layer("first").units == 3
+
+
+@pytest.mark.parametrize("is_normed", [False, True])
+def test_units_of_einsum_layers_that_are_dense_go(is_normed):
+    x = keras.Input((4, 5))
+    y = keras.layers.EinsumDense("abc,cd->abd", (None, 7), name="first")(x)
+    y = keras.layers.BatchNormalization()(y) if is_normed else y
+    y = keras.layers.EinsumDense("...c,cd->...d", 6, "tanh", "d", name="second")(y)
+    model = keras.Model(x, keras.layers.Dense(3, name="third")(y))
+    second, third = np.ones((7, 6), np.float32), np.ones((6, 3), np.float32)
+    second[4:] = second[:, 0] = 0
+    third[2:] = 0
+    with_kernels(model, second=second, third=third)
+    model.get_layer("second").bias.assign(np.linspace(-1, 1, 6))
+    shrunk = cvzoo.shrink(model)
+    kernels = [shrunk.get_layer(name).kernel.shape for name in ("first", "second")]
+    assert kernels == [(5, 4), (4, 1)]
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "equation, shape", [("abc,bcd->abd", (4, 7)), ("abc,dc->abd", (4, 7))]
+)
+def test_other_einsum_layers_keep_their_units(equation, shape):
+    x = keras.Input((4, 5))
+    y = keras.layers.EinsumDense(equation, shape, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    second = np.ones((7, 3), np.float32)
+    second[4:] = 0
+    with_kernels(model, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").compute_output_shape((2, 4, 5)) == (2, 4, 7)
+    assert_same_outputs(model, shrunk)
