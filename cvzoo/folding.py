@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import channels, graph
+from cvzoo import graph
+from cvzoo.channels import calling, kinds
 
 
 class Folded(NamedTuple):
@@ -15,7 +16,7 @@ class Folded(NamedTuple):
     Attributes:
         name: Name of the model.
         graph: Its graph, over its own layers.
-        values: Name of each linear layer → `channels.Values`.
+        values: Name of each linear layer → `calling.Values`.
         gone: Name of each batch-norm layer that does nothing any more → the layer
             that it was folded into, and the factors that this one's kernel got.
         nested: Name of each nested model → `Folded`.
@@ -42,9 +43,9 @@ def fold(model, is_fixed=True):
         if graph.is_nested(layer)
     }
     values = {
-        name: channels.Values.of(layer)
+        name: calling.Values.of(layer)
         for name, layer in plan.layers.items()
-        if channels.is_linear(layer)
+        if kinds.is_linear(layer)
     }
     found = Folded(model.name, plan, values, {}, nested)
     for name, layer in plan.layers.items():
@@ -70,7 +71,8 @@ def factors(folded, prefix=""):
 
 
 def _are_plain(plan, name):
-    calls = [call for call in plan.calls if call.layer == name]
+    # A mask matters to moving statistics only, so only in training.
+    calls = [call.unmasked for call in plan.calls if call.layer == name]
     return not any(value for call in calls for value in call.kwargs.values())
 
 
@@ -81,7 +83,7 @@ def _linear_before(plan, name):
     is_norm = type(layer) is keras.layers.BatchNormalization
     if not is_norm or len(calls) != 1 or not _are_plain(plan, name):
         return None
-    (tensor,) = calls[0].tensors
+    (tensor,) = calls[0].unmasked.tensors
     source = plan.layers[tensor.layer]
     is_last = layer.axis in (-1, layer.input_spec.ndim - 1)
     is_read_once = (
@@ -107,9 +109,9 @@ def _fold_into(values, linear, norm):
     (kernel,) = values.kernel
     (bias,) = values.bias or [0.0]
     shift = (bias - read["moving_mean"]) * scale + read.get("beta", 0.0)
-    if channels.is_transposed(linear):
+    if kinds.is_transposed(linear):
         along = scale[:, None]
-    elif channels.is_depthwise(linear):
+    elif kinds.is_depthwise(linear):
         along = scale.reshape(kernel.shape[-2:])
     else:
         along = scale

@@ -41,6 +41,12 @@ class Call(NamedTuple):
         return tensors((self.args, self.kwargs))
 
     @property
+    def unmasked(self):
+        """The call without its mask, if it has one."""
+        kwargs = {key: one for key, one in self.kwargs.items() if key != "mask"}
+        return self._replace(kwargs=kwargs)
+
+    @property
     def inputs(self):
         """The one argument of a call `layer(inputs)`; raises for any other."""
         # Keras records the default of `training`, which is False for some layers.

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import channels, folding, graph, sparsity
+from cvzoo import folding, graph, sparsity
+from cvzoo.channels import calling, fields, kinds, linear_rule, rules
 from cvzoo.layers.complex import PairLayer
 
 
@@ -17,7 +18,8 @@ def shrink(model):
     A unit, filter or channel goes when nothing that reads it has a weight for it, or
     when it is a constant that all its readers can take into their biases: a Dense layer
     always, a convolution where no padding hides the constant at the border. Channels
-    that an addition, or a layer that is called twice, ties to each other go together.
+    that an addition, or a layer that is called twice, ties to each other go together,
+    as do all channels of a group of a grouped convolution.
     Batch norm is folded into the dense layer or convolution before it. Inputs and
     outputs of the model stay, as do channels of layers that are not understood, such as
     attention, recurrent ones and Fourier transforms. A layer keeps at least one unit.
@@ -86,7 +88,7 @@ class _Tape:
         self.sizes.append(size or 0)
         return len(self.sizes) - 1
 
-    def _follow(self, level, inputs, numbers):
+    def _follow(self, level, inputs, numbers, is_masked=False):
         """Runs through a level's calls; returns its outputs and their numbers."""
         plan = level.graph
         known = {
@@ -94,10 +96,14 @@ class _Tape:
             for name, tensor, number in zip(plan.inputs, inputs, numbers, strict=True)
         }
         for call in plan.calls:
+            has_mask = is_masked or "mask" in call.kwargs
+            is_nested = call.layer in level.nested
+            if is_nested or kinds.takes_mask(plan.layers[call.layer]):
+                call = call.unmasked
             read = [known[tensor] for tensor in call.tensors]
-            if call.layer in level.nested:
+            if is_nested:
                 inner = level.nested[call.layer]
-                found = self._follow_nested(inner, *zip(*read, strict=True))
+                found = self._follow_nested(inner, *zip(*read, strict=True), has_mask)
             elif call.layer in level.folded.gone:
                 found = read
             else:
@@ -108,25 +114,25 @@ class _Tape:
                 made = keras.tree.flatten(layer(*args, **kwargs))
                 found = [(tensor, self._number(tensor.shape)) for tensor in made]
                 values = level.folded.values.get(call.layer)
-                self._record(layer, values, call, read, found)
+                self._record(layer, values, read, found, call, has_mask)
             for index, output in enumerate(found):
                 known[graph.Tensor(call.layer, call.number, index)] = output
         return [known[tensor] for tensor in plan.outputs]
 
-    def _follow_nested(self, inner, inputs, numbers):
+    def _follow_nested(self, inner, inputs, numbers, has_mask):
         if inner.first_inputs is None:
             inner.first_inputs = numbers
         self.tied += zip(inner.first_inputs, numbers, strict=True)
-        return self._follow(inner, inputs, numbers)
+        return self._follow(inner, inputs, numbers, has_mask)
 
-    def _record(self, layer, values, call, read, found):
+    def _record(self, layer, values, read, found, call, has_mask):
         shapes = [[tuple(tensor.shape) for tensor, _ in side] for side in (read, found)]
         rule = None
         if _is_plain(layer, call):
-            rule = channels.rule_for(layer, values, *shapes, call.args)
+            rule = rules.rule_for(layer, values, *shapes, call.args, has_mask)
         step = _Step(layer, rule, [n for _, n in read], [n for _, n in found])
         self.steps.append(step)
-        if not channels.has_size(layer):
+        if not kinds.has_size(layer):
             return
         first = self._first_call.setdefault(id(layer), step)
         # One of the calls may have more, such as a mask.
@@ -136,9 +142,8 @@ class _Tape:
 
 def _is_plain(layer, call):
     """Whether a call is `layer(inputs)`; with more a layer may do something else."""
-    if any(call.kwargs.values()):
-        return False
-    return channels.is_operation(layer) or len(call.args) == 1
+    is_called_so = kinds.is_operation(layer) or len(call.args) == 1
+    return is_called_so and not any(call.kwargs.values())
 
 
 class _Plan(NamedTuple):
@@ -184,12 +189,12 @@ def _constants(tape):
     """For each tensor, what each channel is whatever the inputs are, or NaN."""
     last_use = {n: at for at, step in enumerate(tape.steps) for n in step.inputs}
     constants = [np.full(size, np.nan) for size in tape.sizes]
-    fields = {}
+    found = {}
     for at, step in enumerate(tape.steps):
         if step.rule is not None:
             shapes = [tape.shapes[n] for n in step.inputs]
             inputs = [
-                channels.spread(step.layer, fields.get(n) or _unknown(shape), shape)
+                fields.spread(step.layer, found.get(n) or _unknown(shape), shape)
                 for n, shape in zip(step.inputs, shapes, strict=True)
             ]
             for number, field in zip(
@@ -197,18 +202,18 @@ def _constants(tape):
             ):
                 if None in tape.shapes[number][1:]:
                     field = _even_only(field, tape.shapes[number])
-                fields[number] = field
+                found[number] = field
                 constants[number] = field.constants()
         for number in step.inputs:  # fields are as large as the tensors are
             if last_use[number] == at:
-                fields.pop(number, None)
+                found.pop(number, None)
     _agree_between_calls(tape, constants)
     return constants
 
 
 def _unknown(shape):
     values = np.zeros([1, *(size or 1 for size in shape[1:])], np.float32)
-    return channels.Field(np.zeros(values.shape, bool), values)
+    return fields.Field(np.zeros(values.shape, bool), values)
 
 
 def _even_only(field, shape):
@@ -216,14 +221,14 @@ def _even_only(field, shape):
     constants = field.constants()
     shape = [1, *(size or 1 for size in shape[1:])]
     known, values = ~np.isnan(constants), np.nan_to_num(constants).astype(np.float32)
-    return channels.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
+    return fields.Field(*(np.broadcast_to(part, shape) for part in (known, values)))
 
 
 def _agree_between_calls(tape, constants):
     """A layer has one bias for all its calls, which takes over one constant only."""
     first = {}
     for step in tape.steps:
-        if isinstance(step.rule, channels.Linear):
+        if isinstance(step.rule, linear_rule.Linear):
             one = first.setdefault(id(step.layer), step)
             for left, right in zip(one.inputs, step.inputs, strict=True):
                 differ = constants[left] != constants[right]
@@ -237,7 +242,7 @@ def _groups(tape):
     ids = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
     ties = [(ids[left], ids[right]) for left, right in tape.tied if left != right]
     for step in tape.steps:
-        if isinstance(step.rule, channels.Mapped):
+        if isinstance(step.rule, rules.Mapped):
             for output, sources in zip(step.outputs, step.rule.sources, strict=True):
                 for source in sources:
                     there = source.channels >= 0
@@ -269,7 +274,7 @@ def _dropped(tape, groups, pinned, constants):
             outputs = [used[n] & ~dropped[groups[n]] for n in step.outputs]
             if step.rule is None:
                 found = [np.ones(tape.sizes[n], bool) for n in step.inputs]
-            elif isinstance(step.rule, channels.Linear):
+            elif isinstance(step.rule, linear_rule.Linear):
                 found = [step.rule.used(outputs)] * len(step.inputs)
                 values = [constants[n] for n in step.inputs]
                 stays = step.rule.needed(values, outputs)
@@ -299,7 +304,7 @@ def _rebuild(level, tape, plan):
             new[name] = _rebuild(level.nested[name], tape, plan)
         elif name in level.folded.gone:
             new[name] = _identity
-        elif channels.is_operation(layer):
+        elif kinds.is_operation(layer):
             new[name] = layer
         else:
             values = level.folded.values.get(name)
@@ -315,7 +320,7 @@ def _rebuild(level, tape, plan):
     return model
 
 
-def _identity(inputs):
+def _identity(inputs, mask=None):
     return inputs
 
 
@@ -341,11 +346,17 @@ def _resized(layer, values, step, plan):
     if values is not None:
         if step.rule is not None:
             values = _resized_values(layer, values, step, plan)
-        config["use_bias"] = bool(values.bias)
+            if kinds.is_grouped(layer):
+                inputs = plan.keep[step.inputs[0]].sum()
+                config["groups"] = int(inputs) // values.kernel[0].shape[-2]
+        config |= calling.bias_config(layer, bool(values.bias))
         if "units" in config:
             config["units"] = len(values.kernel[0].T)
+        elif kinds.is_dense_einsum(layer):
+            units = values.kernel[0].shape[-1]
+            config["output_shape"] = (*config["output_shape"][:-1], units)
         elif "filters" in config:
-            axis = -2 if channels.is_transposed(layer) else -1
+            axis = -2 if kinds.is_transposed(layer) else -1
             config["filters"] = values.kernel[0].shape[axis]
         return config, [*values.kernel, *values.bias]
     if step.rule is None:
@@ -364,8 +375,10 @@ def _resized(layer, values, step, plan):
 def _resized_values(layer, values, step, plan):
     keep_in, keep_out = plan.keep[step.inputs[0]], plan.keep[step.outputs[0]]
     bias = values.bias
-    if channels.is_depthwise(layer):
+    if kinds.is_depthwise(layer):
         kernel = [part[..., keep_in, :] for part in values.kernel]
+    elif kinds.is_grouped(layer):
+        kernel = [part[..., keep_out] for part in values.kernel]
     else:
         constants = [plan.constants[number] for number in step.inputs]
         is_known = np.logical_and.reduce([~np.isnan(part) for part in constants])
@@ -373,9 +386,9 @@ def _resized_values(layer, values, step, plan):
         if any(part.any() for part in shift):
             old = bias or [0.0] * len(shift)
             bias = [a + b for a, b in zip(old, shift, strict=True)]
-        inputs, outputs = (-1, -2) if channels.is_transposed(layer) else (-2, -1)
+        inputs, outputs = (-1, -2) if kinds.is_transposed(layer) else (-2, -1)
         kernel = [
             part.compress(keep_in, axis=inputs).compress(keep_out, axis=outputs)
             for part in values.kernel
         ]
-    return channels.Values(kernel, [part[keep_out] for part in bias])
+    return calling.Values(kernel, [part[keep_out] for part in bias])

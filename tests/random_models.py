@@ -13,16 +13,25 @@ class Network:
 
     Attributes:
         steps: `(name, layer, numbers of the inputs)`; step 0 is the input.
-        tied: Pairs of names of linear layers whose outputs are added up.
+        tied: `(left, right, size of left, size of right)`: names of linear layers whose
+            outputs are added up, with sizes of 1; or of which the right one has groups
+            of channels of the left.
+        logits: Number of the last linear layer's step.
     """
 
     def __init__(
-        self, seed, field="real", activations=("relu", "tanh", "softplus"), head=None
+        self,
+        seed,
+        field="real",
+        activations=("relu", "tanh", "softplus"),
+        is_any_size=False,
     ):
+        """`is_any_size`: whether the model takes images of any size."""
         self.generator = np.random.default_rng(seed)
-        self.field, self.activations, self.head = field, activations, head
-        self._shared_activation = None
+        self.field, self.activations = field, activations
+        self.is_any_size = is_any_size
         self.steps, self.tied = [("input", None, [])], []
+        self._shared_activations = {}
         self._build()
 
     # What a network is made of
@@ -73,13 +82,43 @@ class Network:
             x = self._add(norm(name=self._name("norm")), x)
         if self.field == "complex" and self.generator.random() < 0.5:
             return self._add(layers.Cardioid(name=self._name("cardioid")), x)
-        layer = self._shared_activation
-        if layer is None or self.generator.random() < 0.7:
-            activation = self._choose(*self.activations)
-            name = self._name(activation)
-            layer = self._per_part(keras.layers.Activation(activation, name=name))
-        self._shared_activation = layer
+        activation = self._choose(*self.activations)
+        layer = self._per_part(
+            keras.layers.Activation(activation, name=self._name(activation))
+        )
+        if self.generator.random() < 0.3:  # one layer for several places
+            layer = self._shared_activations.setdefault(activation, layer)
         return self._add(layer, x)
+
+    def _depthwise(self, x):
+        """A convolution, then a filter for each of its channels."""
+        filters = int(self.generator.integers(3, 7))
+        x = before = self._convolution(x, filters, padding="same", strides=1)
+        if self.generator.random() < 0.5:
+            x = self._pointwise(x)
+        size, padding = self._choose((1, "valid"), (2, "valid"), (3, "same"))
+        x = self._linear("DepthwiseConv2D", size, x, padding=padding)
+        self._tie(before, x)
+        return x
+
+    def _grouped(self, x):
+        """A convolution, then one in two or three groups."""
+        groups, into, out_of = (int(self._choose(2, 3)) for _ in range(3))
+        before = self._convolution(x, groups * into, padding="same", strides=1)
+        x = self._pointwise(before)
+        size, padding = self._choose((1, "valid"), (2, "valid"), (3, "same"))
+        x = self._linear(
+            *("Conv2D", groups * out_of, x),
+            kernel_size=size,
+            padding=padding,
+            groups=groups,
+        )
+        self._tie(before, x, into, out_of)
+        return x
+
+    def _tie(self, left, right, into=1, out_of=1):
+        names = self.steps[left][0], self.steps[right][0]
+        self.tied.append((*names, into, out_of))
 
     def _residual(self, x):
         """Two branches, added."""
@@ -87,7 +126,7 @@ class Network:
         branches = [
             self._convolution(x, filters, padding="same", strides=1) for _ in range(2)
         ]
-        self.tied.append(tuple(self.steps[at][0] for at in branches))
+        self._tie(*branches)
         if self.generator.random() < 0.5:
             branches = [self._pointwise(at) for at in branches]
         add = layers.ComplexAdd if self.field == "complex" else keras.layers.Add
@@ -111,7 +150,7 @@ class Network:
         branches = [
             self._convolution(x, filters, padding="same", strides=1) for _ in range(2)
         ]
-        self.tied.append(tuple(self.steps[at][0] for at in branches))
+        self._tie(*branches)
         first = self._convolution(branches[0], 4, padding="same", strides=1)
         second = self._add(self.steps[first][1], branches[1])
         add = layers.ComplexAdd if self.field == "complex" else keras.layers.Add
@@ -134,18 +173,28 @@ class Network:
             x = self._add(layers.ToComplex("concatenated", name="open"), x)
         x = self._pointwise(self._convolution(x, int(self.generator.integers(3, 7))))
         for _ in range(self.generator.integers(1, 3)):
-            x = self._choose(self._residual, self._concatenated, self._shared)(x)
+            block = self._choose(
+                *(self._residual, self._concatenated, self._shared),
+                *(self._depthwise, self._grouped),
+            )
+            x = block(x)
             x = self._pointwise(x)
         if self.generator.random() < 0.5:
             x = self._pool(x)
-        flatten = keras.layers.Flatten(name=self._name("flatten"))
-        x = self._add(self._per_part(flatten), x)
+        x = self._add(self._per_part(self._flat()), x)
         x = self._pointwise(
             self._linear("Dense", int(self.generator.integers(4, 9)), x)
         )
-        x = self._linear("Dense", 2, x, activation=self.head)
+        self.logits = x = self._linear("Dense", 2, x)
         if self.field == "complex":
             x = self._add(layers.FromComplex("real", name="close"), x)
+        if self.generator.random() < 0.3:
+            self._add(keras.layers.Softmax(name="softmax"), x)
+
+    def _flat(self):
+        if self.is_any_size or self.generator.random() < 0.2:
+            return keras.layers.GlobalAveragePooling2D(name=self._name("mean"))
+        return keras.layers.Flatten(name=self._name("flatten"))
 
     # What is done with it
 
@@ -155,7 +204,9 @@ class Network:
 
     def model(self):
         """The Keras model, with random biases and moving statistics."""
-        found = [keras.Input(self.input_shape)]
+        *sides, size = self.input_shape
+        sides = [None] * len(sides) if self.is_any_size else sides
+        found = [keras.Input((*sides, size))]
         for _, layer, inputs in self.steps[1:]:
             read = [found[at] for at in inputs]
             found.append(layer(read[0] if len(read) == 1 else read))
@@ -178,7 +229,8 @@ class Network:
         def mask(layer):
             shape = sparsity.kernel_variables(layer)[0].shape
             kept = generator.random(shape) < generator.uniform(0.1, 1)
-            kept &= generator.random(shape[-1]) < generator.uniform(0.4, 1)
+            if shape[-1] > 1:  # a depthwise convolution has but one column
+                kept &= generator.random(shape[-1]) < generator.uniform(0.4, 1)
             kept &= (generator.random(shape[-2]) < generator.uniform(0.4, 1))[:, None]
             return kept.astype(np.float32)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cvzoo
-from cvzoo import sparsity
+from cvzoo import layers, sparsity
 from cvzoo.layers.sparsifiable import SparsifiableDense
 from tests.helpers import small_model
 
@@ -228,6 +228,69 @@ def test_masks_of_sequences():
     np.testing.assert_allclose(pruned(inputs), shrunk(inputs), atol=1e-5)
 
 
+@pytest.mark.parametrize("is_folded", [True, False])
+def test_units_before_a_masked_batch_norm_go(is_folded):
+    x = keras.Input((6, 3))
+    y = keras.layers.Dense(5, name="first")(keras.layers.Masking()(x))
+    y = y if is_folded else keras.layers.Activation("tanh")(y)
+    y = keras.layers.BatchNormalization(name="norm")(y)
+    y = keras.layers.Dense(4, "relu", name="second")(y)
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    model = keras.Model(x, keras.layers.Dense(2, name="last")(y))
+    model.get_layer("norm").moving_mean.assign(np.arange(5))
+    second, last = np.ones((5, 4), np.float32), np.ones((4, 2), np.float32)
+    second[3:], last[1:] = 0, 0
+    with_kernels(model, second=second, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("first", "second")] == [3, 1]
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[:, 4:] = 0
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+def test_units_after_a_masked_embedding_and_in_a_masked_nested_model_go():
+    x = keras.Input((6, 4))
+    y = keras.layers.Dense(5, name="second")(x)
+    y = keras.layers.GlobalAveragePooling1D()(y)
+    inner = keras.Model(x, y)
+    x = keras.Input((6,), dtype="int32")
+    y = keras.layers.Embedding(9, 3, mask_zero=True)(x)
+    y = inner(keras.layers.Dense(4, name="first")(y))
+    model = keras.Model(x, keras.layers.Dense(2, name="last")(y))
+    second, last = np.ones((4, 5), np.float32), np.ones((5, 2), np.float32)
+    second[2:], last[3:] = 0, 0
+    second[:, 0] = 0  # a constant, but where the mask leaves nothing
+    with_kernels(inner, second=second)
+    with_kernels(model, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert shrunk.get_layer(inner.name).get_layer("second").units == 3
+    inputs = np.array([[1, 2, 3, 0, 0, 0], [4, 0, 5, 6, 7, 8], [0] * 6])
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+def test_units_before_a_complex_masked_mean_go():
+    x = keras.Input((6, 3))
+    y = layers.ToComplex("real")(keras.layers.Masking()(x))
+    y = layers.ComplexDense(5, name="first")(y)
+    mask = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
+    y = layers.ComplexGlobalAveragePooling1D()(y, mask=mask)
+    y = layers.ComplexDense(2, name="last")(y)
+    model = keras.Model(x, layers.FromComplex("real")(y))
+    first, last = np.ones((3, 5), np.float32), np.ones((5, 2), np.float32)
+    first[:, 0], last[3:] = 0, 0
+    with_kernels(model, first=first, last=last)
+    for bias in sparsity.bias_variables(model.get_layer("first")):
+        bias.assign(np.ones(5))
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 3
+    inputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    inputs[1:, 4:] = inputs[3] = 0
+    np.testing.assert_allclose(model(inputs), shrunk(inputs), atol=1e-5)
+
+
 def fully_convolutional():
     x = keras.Input((None, None, 3))
     y = keras.layers.Conv2D(5, 3, activation="sigmoid", name="first")(x)
@@ -280,6 +343,34 @@ def test_units_that_only_dead_channels_of_a_depthwise_convolution_read_go():
     assert_same_outputs(model, shrunk)
 
 
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_groups_of_a_convolution_go_whole(is_complex):
+    kind = layers.ComplexConv1D if is_complex else keras.layers.Conv1D
+    x = keras.Input((9, 2))
+    y = layers.ToComplex("real")(x) if is_complex else x
+    y = kind(3, 1, name="first")(y)
+    y = kind(6, 1, name="second")(y)
+    y = kind(9, 3, groups=3, padding="same", name="grouped")(y)
+    y = kind(2, 3, padding="same", name="last")(y)
+    y = layers.FromComplex("real")(y) if is_complex else y
+    model = keras.Model(x, y)
+    generator = np.random.default_rng(0)
+    second, grouped, last = (
+        generator.uniform(0.2, 1, shape).astype(np.float32)
+        for shape in [(1, 3, 6), (3, 2, 9), (3, 9, 2)]
+    )
+    second[0, 0, :5] = 0  # only the last channel of `second` is made of this one
+    grouped[:, 1, 6:] = 0  # and no filter reads that channel
+    last[:, :3] = 0  # nobody reads the first group
+    last[:, 4] = 0
+    with_kernels(model, second=second, grouped=grouped, last=last)
+    shrunk = cvzoo.shrink(model)
+    found = shrunk.get_layer("grouped")
+    assert (found.groups, found.filters) == (2, 6)
+    assert [shrunk.get_layer(name).filters for name in ("first", "second")] == [2, 4]
+    assert_same_outputs(model, shrunk)
+
+
 def test_channels_that_a_batch_norm_multiplies_with_zero_go():
     x = keras.Input((5,))
     y = keras.layers.Add()(
@@ -310,6 +401,118 @@ def test_activations_may_be_operations(activate):
 
 
 @pytest.mark.parametrize(
+    "operate",
+    [
+        lambda x: 0.5 * x,
+        lambda x: x + 1,
+        lambda x: 1 - x,
+        lambda x: x / 2 - 1,
+        lambda x: 1 / (keras.ops.square(x) + 1),
+        lambda x: abs(-x) ** 2,
+        lambda x: keras.ops.concatenate([x, x], axis=1),
+    ],
+)
+def test_operations_with_plain_numbers(operate):
+    assert_operation_lets_units_go(operate, keras.Input((4, 5)))
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_means_and_largest_values_over_space(keepdims):
+    for reduce in (keras.ops.mean, keras.ops.max):
+        assert_operation_lets_units_go(
+            lambda x, reduce=reduce: reduce(x, axis=(1, -2), keepdims=keepdims),
+            keras.Input((4, 3, 5)),
+        )
+
+
+def assert_operation_lets_units_go(operate, x):
+    y = keras.layers.Dense(7, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(operate(y)))
+    first = np.ones((5, 7), np.float32)
+    first[:, :2] = 0  # constants
+    second = np.ones((7, 3), np.float32)
+    second[4:] = 0
+    model.get_layer("first").bias.assign(np.linspace(-1, 1, 7))
+    with_kernels(model, first=first, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").units == 2
+    assert_same_outputs(model, shrunk)
+
+
+def test_concatenation_as_an_operation():
+    x = keras.Input((5,))
+    y = [keras.layers.Dense(4, "relu", name=name)(x) for name in ("left", "right")]
+    y = keras.ops.concatenate(y, axis=-1)
+    model = keras.Model(x, keras.layers.Dense(3, name="last")(y))
+    last = np.ones((8, 3), np.float32)
+    last[[0, 5, 6, 7]] = 0
+    with_kernels(model, last=last)
+    shrunk = cvzoo.shrink(model)
+    assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 1]
+    assert_same_outputs(model, shrunk)
+
+
+def test_operations_that_mix_channels_or_examples_keep_units():
+    for mix in (
+        lambda x: x * keras.ops.mean(x, axis=-1, keepdims=True),
+        lambda x: keras.ops.concatenate([x, x], axis=0),
+        lambda x: x - keras.ops.mean(x, axis=0, keepdims=True),
+    ):
+        x = keras.Input((5,))
+        y = mix(keras.layers.Dense(7, name="first")(x))
+        model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+        second = np.ones((7, 3), np.float32)
+        second[4:] = 0
+        with_kernels(model, second=second)
+        shrunk = cvzoo.shrink(model)
+        assert shrunk.get_layer("first").units == 7
+        assert_same_outputs(model, shrunk)
+
+
+def test_a_unit_that_is_divided_by_zero_stays():
+    x = keras.Input((5,))
+    y = 1 / keras.layers.Dense(3, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(2, name="second")(y))
+    first = np.ones((5, 3), np.float32)
+    first[:, 0] = 0
+    with_kernels(model, first=first)
+    assert cvzoo.shrink(model).get_layer("first").units == 3
+
+
+@pytest.mark.parametrize("is_normed", [False, True])
+def test_units_of_einsum_layers_that_are_dense_go(is_normed):
+    x = keras.Input((4, 5))
+    y = keras.layers.EinsumDense("abc,cd->abd", (None, 7), name="first")(x)
+    y = keras.layers.BatchNormalization()(y) if is_normed else y
+    y = keras.layers.EinsumDense("...c,cd->...d", 6, "tanh", "d", name="second")(y)
+    model = keras.Model(x, keras.layers.Dense(3, name="third")(y))
+    second, third = np.ones((7, 6), np.float32), np.ones((6, 3), np.float32)
+    second[4:] = second[:, 0] = 0
+    third[2:] = 0
+    with_kernels(model, second=second, third=third)
+    model.get_layer("second").bias.assign(np.linspace(-1, 1, 6))
+    shrunk = cvzoo.shrink(model)
+    kernels = [shrunk.get_layer(name).kernel.shape for name in ("first", "second")]
+    assert kernels == [(5, 4), (4, 1)]
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "equation, shape", [("abc,bcd->abd", (4, 7)), ("abc,dc->abd", (4, 7))]
+)
+def test_other_einsum_layers_keep_their_units(equation, shape):
+    x = keras.Input((4, 5))
+    y = keras.layers.EinsumDense(equation, shape, name="first")(x)
+    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
+    second = np.ones((7, 3), np.float32)
+    second[4:] = 0
+    with_kernels(model, second=second)
+    shrunk = cvzoo.shrink(model)
+    assert shrunk.get_layer("first").compute_output_shape((2, 4, 5)) == (2, 4, 7)
+    assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
     ("operate", "units"),
     [
         (lambda x: x * 0.5, 2),
@@ -317,7 +520,6 @@ def test_activations_may_be_operations(activate):
         (lambda x: x / 4 + 1, 2),
         (lambda x: keras.ops.maximum(x, 0.1), 2),
         (lambda x: x[..., ::-1], 7),  # no rule: channels change places
-        (lambda x: 1 / x, 7),  # no rule: it may be no number
         (lambda x: x * np.arange(1.0, 8.0, dtype="float32"), 7),  # of seven channels
     ],
 )

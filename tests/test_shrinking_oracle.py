@@ -36,12 +36,14 @@ class Oracle:
             for name, layer in self.linear.items()
             for unit in range(_units(layer))
         ]
-        changes = self._changes([[unit] for unit in self.units])[-1]
-        self.stays = dict(zip(self.units, changes.any(axis=1), strict=True))
+        # Before a softmax, which may saturate.
+        changes = self._changes([[unit] for unit in self.units])[network.logits]
+        self.matters = dict(zip(self.units, changes.any(axis=1), strict=True))
+        self.stays = dict(self.matters)
 
     def kept(self):
         """Name of each linear layer → number of units that must stay."""
-        last = self.network.steps[-1 if self.network.field == "real" else -2][0]
+        last = self.network.steps[self.network.logits][0]
         groups = [self._group(*unit) for unit in self.units]
         # Linear layers are frozen: only direct paths count.
         reached = self._changes(groups, self.clean)
@@ -60,13 +62,23 @@ class Oracle:
         }
 
     def _group(self, name, unit):
-        """The unit, and those that an addition ties to it."""
-        group = {name}
-        for _ in self.network.tied:
-            for pair in self.network.tied:
-                if group & set(pair):
-                    group |= set(pair)
-        return [(one, unit) for one in sorted(group)]
+        """The unit, and those that stay or go with it."""
+        group = {(name, unit)}
+        for left, right, *sizes in self.network.tied * len(self.network.tied):
+            sides = list(zip((left, right), sizes, strict=True))
+            numbers = {
+                unit // size
+                for side, size in sides
+                for name, unit in group
+                if name == side
+            }
+            group |= {
+                (side, number * size + offset)
+                for side, size in sides
+                for number in numbers
+                for offset in range(size)
+            }
+        return sorted(group)
 
     def _changes(self, groups, frozen=None):
         """For each step a mask `(groups, channels)` of what the groups disturb."""
@@ -103,7 +115,12 @@ class Oracle:
         for number, (name, _, read) in enumerate(self.network.steps):
             if name not in self.linear:
                 continue
-            shift = self._shift(number, name, read[0], reached[read[0]])
+            readers = [(name, unit) for unit in range(_units(self.linear[name]))]
+            useful = [
+                self.stays[one] and self.matters[one] and one not in group
+                for one in readers
+            ]
+            shift = self._shift(number, read[0], reached[read[0]], useful)
             if shift is None:
                 return False
             # A layer that is called twice has one bias.
@@ -112,12 +129,11 @@ class Oracle:
                 return False
         return True
 
-    def _shift(self, number, name, source, reached):
+    def _shift(self, number, source, reached, useful):
         """What some channels give a reader's useful units, if it is a constant."""
-        layer, clean = self.linear[name], self.clean[source]
+        layer, clean = self.linear[self.network.steps[number][0]], self.clean[source]
         if not reached.any():
             return np.zeros(0)
-        useful = [self.stays[name, unit] for unit in range(_units(layer))]
         without = [np.where(reached, 0, part).astype(np.float32) for part in clean]
         outputs = layer(without[0] if len(without) == 1 else tuple(without))
         outputs = [outputs] if len(without) == 1 else outputs
@@ -125,7 +141,8 @@ class Oracle:
             _flat(before - np.asarray(after))[:, useful]
             for before, after in zip(self.clean[number], outputs, strict=True)
         ]
-        if max(np.abs(shift).max(initial=0) for shift in shifts) <= ROUNDING:
+        # Exactly: a constant may be small by chance.
+        if not any(shift.any() for shift in shifts):
             return np.zeros(0)
         is_constant = all(
             np.ptp(_flat(part)[:, reached], axis=0).max() < ROUNDING for part in clean
@@ -141,7 +158,9 @@ def _flat(array):
 
 
 def _units(layer):
-    return sparsity.kernel_variables(layer)[0].shape[-1]
+    *_, before, after = sparsity.kernel_variables(layer)[0].shape
+    is_depthwise = "Depthwise" in type(layer).__name__
+    return before * after if is_depthwise else after
 
 
 def _differ(left, right):
@@ -165,28 +184,32 @@ def check(network, shrink):
         assert units == kept
 
 
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_real_networks(seed):
     check(Network(seed, "real", OPEN), cvzoo.shrink)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_complex_networks(seed):
     check(Network(seed, "complex", OPEN), cvzoo.shrink)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), field=st.sampled_from(["real", "complex"]))
-def test_outputs_with_relu_and_softmax(seed, field):
-    # Both hide disturbances from the oracle.
-    network = Network(seed, field, head="softmax" if field == "real" else None)
+def test_outputs_with_relu_softmax_and_images_of_any_size(seed, field):
+    activations = ("relu", "relu", "tanh", "softplus", "softmax")
+    network = Network(seed, field, activations, is_any_size=seed % 2 == 0)
     model = network.pruned()
-    inputs = np.random.default_rng(1).normal(size=(5, *network.input_shape))
-    expected, found = model(inputs), cvzoo.shrink(model)(inputs)
-    scale = max(1, np.abs(expected).max())
-    np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
+    shrunk = cvzoo.shrink(model)
+    *sides, size = network.input_shape
+    for more in (0, 3) if network.is_any_size else (0,):
+        shape = (5, *(side + more for side in sides), size)
+        inputs = np.random.default_rng(1).normal(size=shape)
+        expected, found = model(inputs), shrunk(inputs)
+        scale = max(1, np.abs(expected).max())
+        np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
 def test_leaving_a_model_as_it_is_fails():

@@ -1,14 +1,11 @@
-"""What is known of a tensor whatever a model's inputs are."""
+"""What is known of tensors whatever the inputs of their model are."""
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from keras import ops as kops
 
-from cvzoo import graph, layers
+from cvzoo import layers
 from cvzoo.channels import kinds
-from cvzoo.layers.merging import PairMerge
 
 
 class Field(NamedTuple):
@@ -34,7 +31,8 @@ class Field(NamedTuple):
 
 
 def field_of(known, values):
-    """A `Field` of values that are not known everywhere."""
+    """The `Field` of values of which only some are known."""
+    known = known & np.isfinite(values)  # no bias can take over 1 / 0
     return Field(known, np.where(known, values, np.float32(0)))
 
 
@@ -66,35 +64,3 @@ def _room(layer):
     return int(
         max(np.max(window), np.max(cropped), np.max(pool), abs(np.prod(reshaped)))
     )
-
-
-def call(layer, parts, weights=None, arguments=()):
-    """A layer on the parts of its inputs, flat, as arrays.
-
-    Args:
-        layer: A layer, or an operation.
-        parts: The arrays.
-        weights: Those that a layer, not built, gets.
-        arguments: Of an operation: those of its call, a tensor being a `graph.Tensor`.
-    """
-    dtype = "float32" if kinds.is_operation(layer) else layer.compute_dtype
-    parts = [kops.convert_to_tensor(part, dtype) for part in parts]
-    if kinds.is_operation(layer):
-        rest = iter(parts)
-        inputs = graph.map_tensors(arguments, lambda _: next(rest))
-    elif isinstance(layer, PairMerge) or (
-        isinstance(layer, layers.PerPart) and len(parts) > 2
-    ):
-        inputs = [list(zip(parts[::2], parts[1::2], strict=True))]
-    elif type(layer) in kinds.MERGING + kinds.CONCATENATING:
-        inputs = [parts]
-    else:
-        inputs = [tuple(parts) if len(parts) == 2 else parts[0]]
-    if weights is not None:
-        layer.build(keras.tree.map_structure(lambda part: part.shape, inputs[0]))
-        for variable, value in zip(layer.weights, weights, strict=True):
-            variable.assign(value)
-    return [
-        kops.convert_to_numpy(kops.cast(part, "float32"))
-        for part in keras.tree.flatten(layer(*inputs))
-    ]

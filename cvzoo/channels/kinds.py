@@ -1,4 +1,4 @@
-"""Which layers `shrink` understands, by what they do to channels."""
+"""What is known of layers by their class alone, for `shrink`."""
 
 import math
 import numbers
@@ -7,14 +7,15 @@ import keras
 import numpy as np
 
 from cvzoo import graph, layers
+from cvzoo.layers.sparsifiable import einsum_specs
 
 # fmt: off
-ELEMENTWISE = (
+_ELEMENTWISE = (
     "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh",
     "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid",
     "silu", "soft_shrink", "softplus", "softsign", "swish", "tanh", "tanh_shrink",
 )
-POINTWISE = (
+_POINTWISE = (
     keras.layers.ActivityRegularization, keras.layers.AlphaDropout,
     keras.layers.Dropout, keras.layers.ELU, keras.layers.GaussianDropout,
     keras.layers.GaussianNoise, keras.layers.Identity, keras.layers.LeakyReLU,
@@ -24,7 +25,7 @@ POINTWISE = (
     layers.ZReLU,
 )
 # The same with an argument `axis`, which must be the last.
-POINTWISE_ALONG_AXIS = (
+_POINTWISE_ALONG_AXIS = (
     keras.layers.BatchNormalization, layers.AdaptiveModReLU,
     layers.ComplexBatchNormalization, layers.ModReLU,
 )
@@ -53,25 +54,28 @@ MERGING = (
     keras.layers.Minimum, keras.layers.Multiply, keras.layers.Subtract,
     layers.ComplexAdd, layers.ComplexMultiply,
 )
-# Of `x + y`, `x / 2` and `keras.ops.relu(x)`, whose classes are not public.
-MERGING_OPERATIONS = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")
-SCALING_OPERATIONS = ("Divide", "TrueDivide")
-REDUCING_OPERATIONS = ("Max", "Mean", "Sum")
-ELEMENTWISE_OPERATIONS = {
-    "exp", *(name.replace("_", "") for name in ELEMENTWISE)
+# Of `x + y`, `0.5 * x` and `keras.ops.relu(x)`, whose classes are not public.
+_MERGING_OPERATIONS = (
+    "Add", "Divide", "Maximum", "Minimum", "Multiply", "Power", "Subtract",
+    "TrueDivide",
+)
+_ELEMENTWISE_OPERATIONS = {
+    "absolute", "exp", "negative", "sqrt", "square",
+    *(name.replace("_", "") for name in _ELEMENTWISE),
 }
-CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
-DENSE = (keras.layers.Dense, layers.ComplexDense)
-CONVOLUTIONS = (
+_REDUCING_OPERATIONS = ("Max", "Mean")
+_CONCATENATING = (keras.layers.Concatenate, layers.ComplexConcatenate)
+_DENSE = (keras.layers.Dense, layers.ComplexDense)
+_CONVOLUTIONS = (
     keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D,
     layers.ComplexConv1D, layers.ComplexConv2D, layers.ComplexConv3D,
 )
-TRANSPOSED = (
+_TRANSPOSED = (
     keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose, layers.ComplexConv1DTranspose,
     layers.ComplexConv2DTranspose,
 )
-DEPTHWISE = (
+_DEPTHWISE = (
     keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D,
     layers.ComplexDepthwiseConv2D,
 )
@@ -85,17 +89,114 @@ def is_operation(layer):
 
 def is_linear(layer):
     """Whether a layer has a kernel and a bias that are understood here."""
-    return type(layer) in DENSE + CONVOLUTIONS + TRANSPOSED + DEPTHWISE
+    kinds = _DENSE + _CONVOLUTIONS + _TRANSPOSED + _DEPTHWISE
+    return type(layer) in kinds or is_dense_einsum(layer)
+
+
+def is_dense_einsum(layer):
+    """Whether it is an `EinsumDense` that does what a `Dense` does."""
+    if type(layer) is not keras.layers.EinsumDense:
+        return False
+    inputs, kernel, outputs = einsum_specs(layer.equation)
+    return (
+        kernel == inputs[-1] + outputs[-1]
+        and inputs[:-1] == outputs[:-1]
+        and not set(kernel) & set(inputs[:-1])
+        and len(set(kernel)) == 2
+        and layer.bias_axes in (None, "", outputs[-1])
+    )
 
 
 def is_transposed(layer):
     """Whether the last axis of a layer's kernel is that of the inputs."""
-    return type(layer) in TRANSPOSED
+    return type(layer) in _TRANSPOSED
 
 
 def is_depthwise(layer):
     """Whether each output channel of a layer has one input channel."""
-    return type(layer) in DEPTHWISE
+    return type(layer) in _DEPTHWISE
+
+
+def is_grouped(layer):
+    """Whether each output channel of a layer has the inputs of its group only."""
+    return getattr(layer, "groups", 1) > 1
+
+
+def is_elementwise(layer):
+    return getattr(layer.activation, "__name__", "") in _ELEMENTWISE
+
+
+def is_pointwise(layer):
+    kind = type(layer)
+    if kind in (keras.layers.Activation, layers.SplitActivation):
+        return is_elementwise(layer)
+    if kind is keras.layers.Rescaling:
+        return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
+    if kind is layers.ComplexDropout:
+        return layer.noise_shape is None
+    return kind in _POINTWISE + _POINTWISE_ALONG_AXIS
+
+
+def is_placing(layer):
+    """Whether a layer moves values to other places, or makes one of several places."""
+    inner = layer.layer if isinstance(layer, layers.PerPart) else layer
+    is_reducing = type(layer).__name__ in _REDUCING_OPERATIONS and is_operation(layer)
+    return (
+        type(inner) in SPATIAL + RESHAPING
+        or is_reducing
+        or is_concatenating(inner)
+        or getattr(layer, "layout", None) == "concatenated"
+    )
+
+
+def takes_list(layer):
+    """Whether a layer is called on one list of tensors."""
+    return type(layer) in MERGING + _CONCATENATING
+
+
+def is_concatenating(layer):
+    if is_operation(layer):
+        return type(layer).__name__ == "Concatenate"
+    return type(layer) in _CONCATENATING
+
+
+def is_understood(operation, args, rank):
+    """Whether an operation keeps channels apart, and examples too."""
+    kind = type(operation).__name__
+    if is_concatenating(operation):
+        return operation.axis % rank != 0
+    plain = graph.Tensor | numbers.Real
+    if kind in _MERGING_OPERATIONS:
+        return len(args) == 2 and all(isinstance(one, plain) for one in args)
+    if kind in _REDUCING_OPERATIONS and operation.axis is not None:
+        axes = {axis % rank for axis in operation.axis}
+        return not axes & {0, rank - 1} and getattr(operation, "initial", None) is None
+    return len(args) == 1 and kind.lower() in _ELEMENTWISE_OPERATIONS
+
+
+def is_masked_mean(layer):
+    means = (keras.layers.GlobalAveragePooling1D, layers.ComplexGlobalAveragePooling1D)
+    return type(layer) in means
+
+
+def takes_mask(layer):
+    """Whether a layer that is given a mask keeps channels as far apart as without."""
+    norms = (keras.layers.BatchNormalization, layers.ComplexBatchNormalization)
+    return type(layer) in norms or is_masked_mean(layer)
+
+
+def is_last(layer, rank):
+    """Whether the layer's channels are on the last axis."""
+    if type(layer) in _POINTWISE_ALONG_AXIS:
+        return layer.axis in (-1, rank - 1)
+    return getattr(layer, "data_format", None) != "channels_first"
+
+
+def sees_borders(layer):
+    """Whether a linear layer may give a constant input other outputs at a border."""
+    is_windowed = math.prod(getattr(layer, "kernel_size", ())) > 1
+    is_padded = is_windowed and layer.padding not in ("valid", "circular")
+    return is_padded or is_transposed(layer)
 
 
 def has_size(layer):
@@ -106,75 +207,3 @@ def has_size(layer):
     inner = layer.layer if isinstance(layer, layers.PerPart) else layer
     is_reshape = type(inner) is keras.layers.Reshape
     return not is_operation(layer) and (bool(layer.weights) or is_reshape)
-
-
-def is_merging_operation(layer, arguments):
-    """Whether it is an operation such as `x + y`, `2 - x` or `x / 2`.
-
-    Args:
-        layer: A layer, or an operation.
-        arguments: Those of its call, a tensor being a `graph.Tensor`.
-    """
-    name, is_number = type(layer).__name__, [_is_number(one) for one in arguments]
-    if not is_operation(layer) or len(arguments) != 2:
-        return False
-    if name in SCALING_OPERATIONS:
-        return is_number[1] and arguments[1] != 0
-    return name in MERGING_OPERATIONS and all(
-        number or isinstance(one, graph.Tensor)
-        for number, one in zip(is_number, arguments, strict=True)
-    )
-
-
-def _is_number(argument):
-    return isinstance(argument, numbers.Real)
-
-
-def is_reduction(layer, rank):
-    """Whether it is an operation such as `keras.ops.mean`, within each channel."""
-    if not is_operation(layer) or type(layer).__name__ not in REDUCING_OPERATIONS:
-        return False
-    axes = range(rank) if layer.axis is None else np.atleast_1d(layer.axis) % rank
-    return not {0, rank - 1} & set(axes)
-
-
-def is_concatenation(layer, rank):
-    """Whether it puts channels side by side."""
-    name = type(layer).__name__
-    is_known = type(layer) in CONCATENATING or (
-        is_operation(layer) and name == "Concatenate"
-    )
-    return is_known and layer.axis in (-1, rank - 1)
-
-
-def is_pointwise(layer):
-    """Whether each number of a layer's output is made of the same one of its input."""
-    kind = type(layer)
-    if is_operation(layer):
-        return kind.__name__.lower() in ELEMENTWISE_OPERATIONS
-    if kind in (keras.layers.Activation, layers.SplitActivation):
-        return is_elementwise(layer)
-    if kind is keras.layers.Rescaling:
-        return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
-    if kind is layers.ComplexDropout:
-        return layer.noise_shape is None
-    return kind in POINTWISE + POINTWISE_ALONG_AXIS
-
-
-def is_last(layer, rank):
-    """Whether the layer's channels are on the last axis."""
-    if type(layer) in POINTWISE_ALONG_AXIS:
-        return layer.axis in (-1, rank - 1)
-    return getattr(layer, "data_format", None) != "channels_first"
-
-
-def is_elementwise(layer):
-    """Whether a layer's activation works on each number alone."""
-    return getattr(layer.activation, "__name__", "") in ELEMENTWISE
-
-
-def sees_borders(layer):
-    """Whether a linear layer may give a constant input other outputs at a border."""
-    is_windowed = math.prod(getattr(layer, "kernel_size", ())) > 1
-    is_padded = is_windowed and layer.padding not in ("valid", "circular")
-    return is_padded or is_transposed(layer)

@@ -1,28 +1,11 @@
-"""Dense layers and convolutions: which channels they join, and what they compute."""
+"""What dense layers and convolutions do to channels, by the zeros of their kernels."""
 
 import math
 
 import numpy as np
 
 from cvzoo import sparsity
-from cvzoo.channels import kinds
-from cvzoo.channels.fields import call, field_of
-
-
-class Values:
-    """numpy kernel and bias of a linear layer while its model shrinks.
-
-    Attributes:
-        kernel: Its parts, one or two.
-        bias: Likewise, or an empty list.
-    """
-
-    def __init__(self, kernel, bias):
-        self.kernel, self.bias = kernel, bias
-
-    @classmethod
-    def of(cls, layer):
-        return cls(*sparsity.linear_values(layer))
+from cvzoo.channels import calling, fields, kinds
 
 
 class Linear:
@@ -77,11 +60,12 @@ class Linear:
         return [real @ u - imag @ v, real @ v + imag @ u]
 
     def fields(self, inputs):
-        """`Field`s of the outputs from those of the inputs."""
+        """`fields.Field`s of the outputs from those of the inputs."""
         reached = reach(self.layer, self.values)([~field.known for field in inputs])
-        outputs = twin(self.layer, self.values)([field.values for field in inputs])
+        run = calling.twin(self.layer, self.values)
+        outputs = run([field.values for field in inputs])
         known = (reached[0] == 0) & (not self.is_mixing)
-        return [field_of(known, part) for part in outputs]
+        return [fields.field_of(known, part) for part in outputs]
 
 
 def _even_taps(layer, shape):
@@ -101,22 +85,11 @@ def _even_taps(layer, shape):
         kernel = kernel.swapaxes(-1, -2)
     parts = len(sparsity.kernel_variables(layer))
     kernels = [kernel, np.zeros_like(kernel)][:parts]
-    linear = twin(layer, Values(kernels, []), filters=size, activation=None)
+    values = calling.Values(kernels, [])
+    linear = calling.twin(layer, values, filters=size, activation=None)
     ones = np.ones((1, *shape[1:-1], 1), np.float32)
     (counts, *_) = linear([ones, np.zeros_like(ones)][:parts])
     return np.ptp(counts.reshape(-1, size), axis=0) == 0
-
-
-def twin(layer, values, **changes):
-    """A function of arrays that does what a linear layer does, with other values."""
-
-    def run(parts):
-        config = layer.get_config()
-        config |= {"use_bias": bool(values.bias), "name": None, **changes}
-        twin = type(layer).from_config(config)
-        return call(twin, parts, weights=[*values.kernel, *values.bias])
-
-    return run
 
 
 def reach(layer, values):
@@ -124,7 +97,7 @@ def reach(layer, values):
     is_linked = np.logical_or.reduce([part != 0 for part in values.kernel])
     none = np.zeros(is_linked.shape, np.float32)
     kernels = [is_linked.astype(np.float32), none][: len(values.kernel)]
-    linear = twin(layer, Values(kernels, []), activation=None)
+    linear = calling.twin(layer, calling.Values(kernels, []), activation=None)
 
     def run(parts):
         seen = np.logical_or.reduce([part != 0 for part in parts]).astype(np.float32)
