@@ -4,8 +4,8 @@ Paper: Nazarov and Burnaev, 2020, TwoLayerDenseModel (§5.2), here with 512 hidd
        on scikit-learn's 8×8 digits, split by writer, which are at hand offline.
 Run:   python -m training.train two_layer_dense_complex_vd_digits --workdir out/run
 Cost:  about 15 seconds on 2 CPU cores.
-Gives: C-VD 92.9 ± 1.3 % at 1,818 numbers, seven folds of writers (the network before:
-       93.8 ± 1.1 % at 76,820); `make demo FOLDS=all`, 2026-11-22. Table in README.md.
+Gives: C-VD 92.8 ± 1.3 % at 1,819 numbers, seven folds of writers (the network before:
+       93.8 ± 1.1 % at 76,820); `make demo FOLDS=all`, 2026-11-24. Table in README.md.
        digits28, the paper's 4096 units on the images made larger: unit ARD + magnitude
        94.1 ± 1.4 % at 7,746 of 6,512,660 numbers, five folds (before: 94.6 ± 0.8 %);
        about 7 minutes a fold; `python -m training.compare`, 2026-11-24.

@@ -64,7 +64,7 @@ def result(outputs):
     return as_complex(outputs) if isinstance(outputs, tuple) else np.asarray(outputs)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     kind=st.sampled_from(REAL + COMPLEX),
     inputs=st.integers(1, 9),
