@@ -14,7 +14,7 @@ def main(arguments=None):
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the shipped presets")
-    info = commands.add_parser("info", help="the manifest of a preset")
+    info = commands.add_parser("info", help="the manifest of a preset, and its inputs")
     info.add_argument("name")
     exporter = commands.add_parser("export", help="write a preset as a SavedModel")
     exporter.add_argument("name", help="a preset's name, or its folder")
@@ -40,8 +40,14 @@ def _list(options):
 
 
 def _info(options):
-    manifest = catalogue.read_manifest(catalogue.find(options.name))
+    folder = catalogue.find(options.name)
+    manifest = catalogue.read_manifest(folder)
     manifest.pop("examples")
+    files = catalogue.read_files(folder, manifest)
+    described = catalogue.parse_json(
+        files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
+    )
+    manifest["inputs"] = described["inputs"]
     print(json.dumps(manifest, indent=2, ensure_ascii=False))
 
 

@@ -8,12 +8,12 @@ import tempfile
 from importlib import metadata as packages
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from cvzoo import (
     architecture,
     catalogue,
+    compiling,
     graph,
     packing,
     reporting,
@@ -23,14 +23,6 @@ from cvzoo import (
     weights,
 )
 from cvzoo.catalogue import PresetError
-
-LOSSES = {
-    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
-    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-    "binary_crossentropy": keras.losses.BinaryCrossentropy,
-}
-METRICS = ("accuracy",)
-_COMPILE_KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
 
 _WHAT_A_BAD_FILE_RAISES = (
     *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
@@ -89,7 +81,7 @@ def from_preset(name, compile=True, masked=True, verify=False):
             _verify(model, manifest["examples"])
         settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
         if compile and settings["compile"] is not None:
-            compile_model(model, settings["compile"])
+            compiling.compile_model(model, settings["compile"])
     except _WHAT_A_BAD_FILE_RAISES as error:
         raise PresetError(f"Preset {folder}: {error}") from error
     return model
@@ -121,7 +113,10 @@ def save_preset(
         name: Name of the preset. Defaults to the folder's name.
         description: A sentence for people.
         baseline: The uncompressed model, for the counts.
-        compile: Dictionary for `compile_model`, which `from_preset` uses.
+        compile: How `from_preset` compiles it: a dictionary with the keys `loss`,
+            `from_logits`, `metrics`, `learning_rate` and `global_clipnorm`, or `False`
+            for not at all. Defaults to the model's own settings, where these are Adam,
+            a cross-entropy and accuracy.
         config: The recipe, as JSON data.
         scores: For example `{"metric": "accuracy", "test": 0.93}`; numbers by split.
         data: Where training data came from: name, licence, split.
@@ -146,8 +141,12 @@ def save_preset(
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
     _check_replaceable(folder)
-    if compile is not None:
-        _check_compile(compile)
+    if compile is None:
+        compile = compiling.settings_of(model)
+    elif compile is False:
+        compile = None
+    else:
+        compiling.check_settings(compile)
     inputs = _example_inputs(model, examples)
     exact = model
     model = sparsity.without_sparsifiers(
@@ -179,11 +178,13 @@ def save_preset(
         "classes": list(classes),
         "examples": _run_examples(described, tensors, inputs),
     }
-    recipe = {"recipe": config or {}, "compile": compile}
+    settings = {"recipe": config or {}, "compile": compile}
     files = {
         catalogue.ARCHITECTURE: catalogue.to_json(described),
-        catalogue.CONFIG: catalogue.to_json(recipe),
-        catalogue.CARD: _card(manifest),
+        catalogue.CONFIG: catalogue.to_json(settings),
+        catalogue.CARD: _card(
+            manifest, any(spec["parts"] == 2 for spec in manifest["tensors"].values())
+        ),
     }
     files = {key: text.encode() for key, text in files.items()}
     files[catalogue.WEIGHTS] = packing.pack(tensors)
@@ -245,48 +246,6 @@ def write_folder(folder, write):
         return result
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def compile_model(model, settings):
-    """Compiles a model with Adam, as a recipe or a preset says.
-
-    Args:
-        model: A Keras model.
-        settings: `loss` (a name of `LOSSES`), `from_logits`, `metrics` (names of
-            `METRICS`), `learning_rate`, `global_clipnorm` (or `None`).
-    """
-    _check_compile(settings)
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
-        ),
-        loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),
-        metrics=list(settings["metrics"]),
-    )
-
-
-def _check_compile(settings):
-    if not isinstance(settings, dict) or sorted(settings) != sorted(_COMPILE_KEYS):
-        raise PresetError(
-            f"Compile settings must have the keys {sorted(_COMPILE_KEYS)}. "
-            f"Received: {settings!r}"
-        )
-    metrics = settings["metrics"]
-    if settings["loss"] not in tuple(LOSSES) or not (
-        isinstance(metrics, list) and all(metric in METRICS for metric in metrics)
-    ):
-        raise PresetError(
-            f"Known losses: {sorted(LOSSES)}; known metrics: {sorted(METRICS)}. "
-            f"Received: {settings['loss']!r}, {metrics!r}"
-        )
-    if not isinstance(settings["from_logits"], bool):
-        raise PresetError("`from_logits` must be true or false.")
-    for key in ("learning_rate", "global_clipnorm"):
-        value = settings[key]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_unset = value is None and key == "global_clipnorm"
-        if not is_unset and not (is_number and 0 < value < float("inf")):
-            raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
 
 
 def _masks_of_zeros(tensors):
@@ -367,23 +326,23 @@ def _write_files(folder, files):
         (folder / name).write_bytes(data)
 
 
-def _card(manifest):
+def _card(manifest, is_complex):
     counts, data = manifest["counts"], manifest["data"]
     scores = dict(manifest["scores"])
     metric = scores.pop("metric", "score")
+    kind = "complex-valued, " if is_complex else ""
     lines = [
         "---",
         "library_name: cvzoo",
-        "tags: [keras, tensorflow, complex-valued, sparse]",
+        f"tags: [keras, tensorflow, {kind}sparse]",
         "---",
         f"# {manifest['name']}",
         "",
-        manifest["description"],
-        "",
+        *([manifest["description"], ""] if manifest["description"] else []),
         f"- Parameters: {counts['nonzero']:,} numbers that are not zero, of "
         f"{counts['baseline_parameters']:,} before compression "
         f"(×{counts['compression']:.1f}).",
-        *[f"- {metric}, {key}: {value}" for key, value in scores.items()],
+        *[f"- {metric}, {key}: {_rounded(value)}" for key, value in scores.items()],
         *[f"- Data, {key}: {value}" for key, value in data.items()],
         "",
         "```python",
@@ -394,3 +353,7 @@ def _card(manifest):
         "",
     ]
     return "\n".join(lines)
+
+
+def _rounded(value):
+    return f"{value:.4g}" if isinstance(value, float) else value

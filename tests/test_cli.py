@@ -24,6 +24,7 @@ def test_info_prints_the_manifest(capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed["name"] == NAME
     assert set(printed["files"]) == set(catalogue.FILES)
+    assert printed["inputs"] == [{"name": "iq", "shape": [128, 2], "dtype": "float32"}]
 
 
 def test_export_writes_a_saved_model(tmp_path, capsys):

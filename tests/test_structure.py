@@ -41,9 +41,10 @@ ALLOWED = {
     "allowed_layers": {"layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
     "rounding": {"folding", "graph", "sparsifying", "sparsity", "weights"},
+    "compiling": {"catalogue"},
     "presets": {
-        *("architecture", "catalogue", "graph", "packing", "reporting", "rounding"),
-        *("sparsifying", "sparsity", "weights"),
+        *("architecture", "catalogue", "compiling", "graph", "packing", "reporting"),
+        *("rounding", "sparsifying", "sparsity", "weights"),
     },
     "exporting": {"graph", "presets", "sparsity"},
     "run_saved_model": set(),

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import cvzoo
-from cvzoo import presets
+from cvzoo import compiling
 from cvzoo.models import registry
 from training import config as configs
 from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
@@ -139,7 +139,7 @@ def make_sparsifier(term, stage, data):
 
 
 def compile_settings(config):
-    """What `presets.compile_model` takes, from a recipe."""
+    """What `compiling.compile_model` takes, from a recipe."""
     return {
         "loss": config["loss"],
         "from_logits": True,
@@ -151,7 +151,7 @@ def compile_settings(config):
 
 def compile_for(model, config):
     """Compiles a model as a recipe says, with a fresh optimizer."""
-    presets.compile_model(model, compile_settings(config))
+    compiling.compile_model(model, compile_settings(config))
 
 
 def carry_moments(old, new, model):

@@ -24,6 +24,7 @@ ABOUT = {
     "name": "scikit-learn digits, folds of whole writers",
     "source": "Alpaydin and Kaynak, 1998, UCI Machine Learning Repository",
     "licence": "CC BY 4.0",
+    "inputs": "grey images, ink 0 to 1",
 }
 
 

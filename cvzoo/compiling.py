@@ -1,0 +1,111 @@
+"""The compile settings that presets keep: Adam, and a closed list of losses."""
+
+import warnings
+
+import keras
+from keras import ops as kops
+
+from cvzoo.catalogue import PresetError
+
+LOSSES = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
+METRICS = ("accuracy",)
+LARGEST = 1e30  # Below the largest float32.
+_KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
+
+
+def compile_model(model, settings):
+    """Compiles a model with Adam, as a recipe or a preset says.
+
+    Args:
+        model: A Keras model.
+        settings: `loss` (a name of `LOSSES`), `from_logits`, `metrics` (names of
+            `METRICS`), `learning_rate`, `global_clipnorm` (or `None`).
+    """
+    check_settings(settings)
+    model.compile(
+        optimizer=keras.optimizers.Adam(
+            settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
+        ),
+        loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),
+        metrics=list(settings["metrics"]),
+    )
+
+
+def settings_of(model):
+    """What `compile_model` needs to compile another model alike, or `None`.
+
+    Warns where a compiled model has a loss, metric or optimizer that is not in the
+    closed list.
+    """
+    if not getattr(model, "compiled", False):
+        return None
+    config = model.get_compile_config() or {}
+    optimizer, metrics = model.optimizer, config.get("metrics") or []
+    loss, from_logits = _named_loss(model.loss)
+    is_known = (
+        type(optimizer) is keras.optimizers.Adam
+        and loss is not None
+        and isinstance(metrics, list)
+        and all(metric in METRICS for metric in metrics)
+        and not config.get("weighted_metrics")
+        and not config.get("loss_weights")
+    )
+    if not is_known:
+        warnings.warn(
+            f"Compile settings of '{model.name}' are not kept: presets know Adam, "
+            f"the losses {', '.join(LOSSES)} and the metrics {', '.join(METRICS)}. "
+            "`from_preset` gives a model that is not compiled. Pass `compile=False` to "
+            "say so, or a dictionary of settings.",
+            stacklevel=3,
+        )
+        return None
+    return {
+        "loss": loss,
+        "from_logits": from_logits,
+        "metrics": list(metrics),
+        # As its decimals are, not those of the nearest float64.
+        "learning_rate": float(str(kops.convert_to_numpy(optimizer.learning_rate))),
+        "global_clipnorm": optimizer.global_clipnorm,
+    }
+
+
+def _named_loss(loss):
+    """Name and `from_logits` of a loss that has no other arguments, else `None`s."""
+    if isinstance(loss, str) and loss in LOSSES:
+        return loss, False
+    for name, kind in LOSSES.items():
+        if type(loss) is kind:
+            from_logits = loss.get_config()["from_logits"]
+            usual = kind(from_logits=from_logits).get_config()
+            if {**loss.get_config(), "name": None} == {**usual, "name": None}:
+                return name, from_logits
+    return None, None
+
+
+def check_settings(settings):
+    """Raises unless `compile_model` can take them."""
+    if not isinstance(settings, dict) or sorted(settings) != sorted(_KEYS):
+        raise PresetError(
+            f"Compile settings must have the keys {sorted(_KEYS)}. "
+            f"Received: {settings!r}"
+        )
+    metrics = settings["metrics"]
+    if settings["loss"] not in tuple(LOSSES) or not (
+        isinstance(metrics, list) and all(metric in METRICS for metric in metrics)
+    ):
+        raise PresetError(
+            f"Known losses: {sorted(LOSSES)}; known metrics: {sorted(METRICS)}. "
+            f"Received: {settings['loss']!r}, {metrics!r}"
+        )
+    if not isinstance(settings["from_logits"], bool):
+        raise PresetError("`from_logits` must be true or false.")
+    for key in ("learning_rate", "global_clipnorm"):
+        value = settings[key]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_unset = value is None and key == "global_clipnorm"
+        if not is_unset and not (is_number and 0 < value < LARGEST):
+            raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
