@@ -63,7 +63,10 @@ class Compression:
             f"method {self.method}, target met: {self.is_met}",
         ]
         lines.append(f"validation {self.metric}: {self.before:.4f} → {self.after:.4f}")
-        lines.append("  pressure  compression  metric")
+        lines += [
+            "trials, how hard each pressed (pressure of the method) and what came out:",
+            f"  pressure  compression  {self.metric}",
+        ]
         lines += [
             f"{trial.pressure:10.4g}  "
             + (

@@ -136,6 +136,7 @@ def save_preset(
     graph.check_is_model("model", model)
     if baseline is not None:
         graph.check_is_model("baseline", baseline)
+    sparsity.warn_if_unpruned(model, "cvzoo.save_preset")
     _check_json(scores=scores, data=data, classes=list(classes), config=config)
     folder = Path(folder)
     if folder.exists() and not overwrite:

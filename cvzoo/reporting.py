@@ -118,9 +118,11 @@ class CompressionReport:
             f"{100 * row.sparsity:>6.1f} % {row.bytes:>10,}"
             for row in rows
         ]
-        lines.append(
-            f"×{self.compression:.1f} against {self.baseline_parameters:,} parameters"
-        )
+        lines += [
+            f"×{self.compression:.1f} against {self.baseline_parameters:,} parameters",
+            f"in memory, where zeros count: {self.parameters:,} "
+            f"(×{self.baseline_parameters / max(1, self.parameters):.1f})",
+        ]
         if self.change is not None:
             lines.append(
                 f"outputs differ by at most {self.change.largest:.2g}, "

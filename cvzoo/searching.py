@@ -10,6 +10,7 @@ import keras
 TRIALS = 6
 # A target compression is met when it is exceeded by no more than this factor.
 CLOSE = 1.3
+NEAR = 1.05
 # Words in names of metrics. Those of the first kind decide: `dice_loss`.
 SMALLER_IS_BETTER = (
     *("loss", "error", "entropy", "divergence", "distance", "hinge", "poisson"),
@@ -122,6 +123,12 @@ class Search:
 
     def for_metric(self, max_loss, pressure):
         """The smallest model that loses at most `max_loss`; whether there is one."""
+        if self._watched.is_larger_better and 0 < self._before <= max_loss:
+            raise ValueError(
+                f"`max_metric_loss` is in units of {self._watched.name}, which is "
+                f"{self._before:.4f} now; 0.01 is one point of accuracy. Received: "
+                f"{max_loss}, which any model meets"
+            )
         low = high = None
         while len(self.results) < self._trials:
             result = self._try(pressure)
@@ -141,7 +148,8 @@ class Search:
     def for_compression(self, target, method):
         """The best model that is small enough, and whether there is one."""
         low = high = None
-        pressure = target if method.is_compression else method.start
+        # A little more than the target: a near miss costs another trial.
+        pressure = NEAR * target if method.is_compression else method.start
         while len(self.results) < self._trials:
             result = self._try(pressure)
             # A failed trial counts as one that pressed too hard.
@@ -152,7 +160,7 @@ class Search:
                 low = pressure
             else:
                 high = pressure
-            step = 1.05 * max(target / found, found / target)
+            step = NEAR * max(target / found, found / target)
             pressure = _next(pressure, low, high, min(4.0, step))
         finished = self._finished()
         good = [one for one in finished if one.trial.compression >= target]

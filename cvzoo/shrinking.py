@@ -31,6 +31,7 @@ def shrink(model):
     Returns:
         A `keras.Model`, not compiled.
     """
+    sparsity.warn_if_unpruned(model, "cvzoo.shrink")
     level = _Level(folding.fold(sparsity.without_sparsifiers(model)))
     tape = _Tape(level)
     return _rebuild(level, tape, _plan(tape))

@@ -1,5 +1,7 @@
 """Which layers can hold a sparsifier, and copies of models with and without them."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops as kops
@@ -103,6 +105,21 @@ def sparse_layers(model):
         for layer in flat_layers(model)
         if isinstance(layer, Sparsifiable) and layer.sparsifier is not None
     ]
+
+
+def warn_if_unpruned(model, caller):
+    """Warns of layers with a variance for each weight: pruning has not come yet."""
+    names = [
+        layer.name for layer in sparse_layers(model) if layer.log_sigma2 is not None
+    ]
+    if names:
+        warnings.warn(
+            f"{caller}: model '{model.name}' is sparsified, but not pruned, so all its "
+            f"weights count: layer {names[0]}"
+            + (f" and {len(names) - 1} more" if names[1:] else "")
+            + ". Call `cvzoo.prune(model)` first.",
+            stacklevel=3,
+        )
 
 
 def flat_layers(model):

@@ -1,5 +1,7 @@
 """`sparsify` and `prune`."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -357,3 +359,17 @@ def test_the_divergence_is_float32_in_half_precision(make, policy):
     half(data(half)[0], training=True)
     dtypes = {keras.backend.standardize_dtype(loss.dtype) for loss in half.losses}
     assert dtypes == {"float32"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [cvzoo.shrink, lambda model: cvzoo.save_preset(model, "preset")],
+    ids=["shrink", "save_preset"],
+)
+def test_a_model_that_was_not_pruned_yet_is_told_of(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sparse = cvzoo.sparsify(small_model(), cvzoo.VariationalDropout(), n_train=10)
+    with pytest.warns(UserWarning, match="not pruned.*and 1 more.*`cvzoo.prune"):
+        call(sparse)
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        cvzoo.shrink(cvzoo.prune(sparse, threshold=20.0))
