@@ -9,11 +9,9 @@ README = Path(__file__).parent.parent / "README.md"
 def test_the_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 3
     names = {}
     for block in blocks:
-        if block.startswith("small, report ="):  # the page on compressing runs it
-            continue
         exec(compile(block, str(README), "exec"), names)
     assert (tmp_path / "my_model" / "weights.safetensors").is_file()
     assert (tmp_path / "served" / "saved_model.pb").is_file()
