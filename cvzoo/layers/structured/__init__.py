@@ -1,0 +1,1 @@
+"""Dense layers whose matrices have few numbers: what circulant ones compete with."""
