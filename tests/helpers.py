@@ -1,4 +1,4 @@
-"""Checks that every layer and every model must pass."""
+"""Checks that every layer and every model must pass, and what tests have in common."""
 
 import functools
 
@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops as kops
 
 import cvzoo
+from cvzoo import sparsity
 
 
 @functools.cache
@@ -243,6 +244,21 @@ def small_model(hidden=12, classes=3, inputs=6):
     z = cvzoo.layers.PerPart(keras.layers.ReLU(), name="relu")(z)
     z = cvzoo.layers.ComplexDense(classes, name="output")(z)
     return keras.Model(x, cvzoo.layers.FromComplex("real", name="logits")(z))
+
+
+def with_kernels(model, **kernels):
+    """The model, with other kernels in the layers of some names."""
+    for name, kernel in kernels.items():
+        for variable in sparsity.kernel_variables(model.get_layer(name)):
+            variable.assign(kernel)
+    return model
+
+
+def assert_same_outputs(left, right):
+    """Two models of one real input say the same on random numbers."""
+    shape = (11, *left.input_shape[1:])
+    inputs = np.random.default_rng(9).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(left(inputs), right(inputs), atol=1e-5)
 
 
 def _leaf_shapes(shapes):

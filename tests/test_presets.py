@@ -234,8 +234,16 @@ def test_examples_are_those_of_the_float32_model_that_comes_back(tmp_path):
     inputs = keras.Input((20,))
     layer = keras.layers.Dense(30, "relu", dtype="mixed_float16")
     model = keras.Model(inputs, keras.layers.Dense(3)(layer(inputs)))
-    folder = cvzoo.save_preset(model, tmp_path / "half", examples=inputs_of(model))
-    cvzoo.from_preset(folder, verify=True)
+    fed = inputs_of(model)
+    folder = cvzoo.save_preset(model, tmp_path / "half", examples=fed)
+    stored = json.loads((folder / "metadata.json").read_text())["examples"]["outputs"]
+    found = np.reshape(stored["values"], stored["shape"])
+    kernel, bias, last_kernel, last_bias = model.get_weights()
+    expected = np.maximum(fed @ kernel + bias, 0) @ last_kernel + last_bias
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(model(fed) - expected).max() > 1e-4  # what half precision gives
+    loaded = cvzoo.from_preset(folder, verify=True)
+    np.testing.assert_allclose(loaded(fed), expected, atol=1e-5)
 
 
 def test_examples_of_outputs_of_several_shapes_are_refused(tmp_path):

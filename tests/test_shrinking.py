@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import cvzoo
 from cvzoo import layers, sparsity
 from cvzoo.layers.sparsifiable import SparsifiableDense
-from tests.helpers import small_model
+from tests.helpers import assert_same_outputs, small_model, with_kernels
 
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "softplus"]
 
@@ -37,12 +37,6 @@ def masked(model, density, seed):
     return sparsity.with_masks(model, mask)
 
 
-def assert_same_outputs(left, right):
-    shape = (11, *left.input_shape[1:])
-    inputs = np.random.default_rng(9).normal(size=shape).astype(np.float32)
-    np.testing.assert_allclose(left(inputs), right(inputs), atol=1e-5)
-
-
 @settings(max_examples=15)
 @given(
     density=st.floats(0, 1),
@@ -60,13 +54,6 @@ def test_real_chains_give_the_same_outputs(density, seed, activation, use_bias):
 def test_complex_chains_give_the_same_outputs(density, seed):
     pruned = masked(small_model(), density, seed)
     assert_same_outputs(pruned, cvzoo.shrink(pruned))
-
-
-def with_kernels(model, **kernels):
-    for name, kernel in kernels.items():
-        for variable in sparsity.kernel_variables(model.get_layer(name)):
-            variable.assign(kernel)
-    return model
 
 
 def test_units_without_outputs_go():
@@ -385,100 +372,6 @@ def test_channels_that_a_batch_norm_multiplies_with_zero_go():
     assert_same_outputs(model, shrunk)
 
 
-@pytest.mark.parametrize(
-    "activate", [keras.ops.relu, keras.activations.relu, keras.ops.silu]
-)
-def test_activations_may_be_operations(activate):
-    x = keras.Input((5,))
-    y = activate(keras.layers.Dense(7, name="first")(x))
-    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
-    kernel = np.ones((7, 3), np.float32)
-    kernel[2:] = 0
-    with_kernels(model, second=kernel)
-    shrunk = cvzoo.shrink(model)
-    assert shrunk.get_layer("first").units == 2
-    assert_same_outputs(model, shrunk)
-
-
-@pytest.mark.parametrize(
-    "operate",
-    [
-        lambda x: 0.5 * x,
-        lambda x: x + 1,
-        lambda x: 1 - x,
-        lambda x: x / 2 - 1,
-        lambda x: 1 / (keras.ops.square(x) + 1),
-        lambda x: abs(-x) ** 2,
-        lambda x: keras.ops.concatenate([x, x], axis=1),
-    ],
-)
-def test_operations_with_plain_numbers(operate):
-    assert_operation_lets_units_go(operate, keras.Input((4, 5)))
-
-
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_means_and_largest_values_over_space(keepdims):
-    for reduce in (keras.ops.mean, keras.ops.max):
-        assert_operation_lets_units_go(
-            lambda x, reduce=reduce: reduce(x, axis=(1, -2), keepdims=keepdims),
-            keras.Input((4, 3, 5)),
-        )
-
-
-def assert_operation_lets_units_go(operate, x):
-    y = keras.layers.Dense(7, name="first")(x)
-    model = keras.Model(x, keras.layers.Dense(3, name="second")(operate(y)))
-    first = np.ones((5, 7), np.float32)
-    first[:, :2] = 0  # constants
-    second = np.ones((7, 3), np.float32)
-    second[4:] = 0
-    model.get_layer("first").bias.assign(np.linspace(-1, 1, 7))
-    with_kernels(model, first=first, second=second)
-    shrunk = cvzoo.shrink(model)
-    assert shrunk.get_layer("first").units == 2
-    assert_same_outputs(model, shrunk)
-
-
-def test_concatenation_as_an_operation():
-    x = keras.Input((5,))
-    y = [keras.layers.Dense(4, "relu", name=name)(x) for name in ("left", "right")]
-    y = keras.ops.concatenate(y, axis=-1)
-    model = keras.Model(x, keras.layers.Dense(3, name="last")(y))
-    last = np.ones((8, 3), np.float32)
-    last[[0, 5, 6, 7]] = 0
-    with_kernels(model, last=last)
-    shrunk = cvzoo.shrink(model)
-    assert [shrunk.get_layer(name).units for name in ("left", "right")] == [3, 1]
-    assert_same_outputs(model, shrunk)
-
-
-def test_operations_that_mix_channels_or_examples_keep_units():
-    for mix in (
-        lambda x: x * keras.ops.mean(x, axis=-1, keepdims=True),
-        lambda x: keras.ops.concatenate([x, x], axis=0),
-        lambda x: x - keras.ops.mean(x, axis=0, keepdims=True),
-    ):
-        x = keras.Input((5,))
-        y = mix(keras.layers.Dense(7, name="first")(x))
-        model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
-        second = np.ones((7, 3), np.float32)
-        second[4:] = 0
-        with_kernels(model, second=second)
-        shrunk = cvzoo.shrink(model)
-        assert shrunk.get_layer("first").units == 7
-        assert_same_outputs(model, shrunk)
-
-
-def test_a_unit_that_is_divided_by_zero_stays():
-    x = keras.Input((5,))
-    y = 1 / keras.layers.Dense(3, name="first")(x)
-    model = keras.Model(x, keras.layers.Dense(2, name="second")(y))
-    first = np.ones((5, 3), np.float32)
-    first[:, 0] = 0
-    with_kernels(model, first=first)
-    assert cvzoo.shrink(model).get_layer("first").units == 3
-
-
 @pytest.mark.parametrize("is_normed", [False, True])
 def test_units_of_einsum_layers_that_are_dense_go(is_normed):
     x = keras.Input((4, 5))
@@ -509,55 +402,4 @@ def test_other_einsum_layers_keep_their_units(equation, shape):
     with_kernels(model, second=second)
     shrunk = cvzoo.shrink(model)
     assert shrunk.get_layer("first").compute_output_shape((2, 4, 5)) == (2, 4, 7)
-    assert_same_outputs(model, shrunk)
-
-
-@pytest.mark.parametrize(
-    ("operate", "units"),
-    [
-        (lambda x: x * 0.5, 2),
-        (lambda x: 2 - x, 2),
-        (lambda x: x / 4 + 1, 2),
-        (lambda x: keras.ops.maximum(x, 0.1), 2),
-        (lambda x: x[..., ::-1], 7),  # no rule: channels change places
-        (lambda x: x * np.arange(1.0, 8.0, dtype="float32"), 7),  # of seven channels
-    ],
-)
-def test_operations_with_numbers_keep_no_units(operate, units):
-    x = keras.Input((5,))
-    y = operate(keras.layers.Dense(7, name="first")(x))
-    model = keras.Model(x, keras.layers.Dense(3, name="second")(y))
-    kernel = np.ones((7, 3), np.float32)
-    kernel[2:] = 0
-    with_kernels(model, second=kernel)
-    shrunk = cvzoo.shrink(model)
-    assert shrunk.get_layer("first").units == units
-    assert_same_outputs(model, shrunk)
-
-
-@pytest.mark.parametrize(
-    ("reduce", "left"),
-    [
-        (lambda x: keras.ops.mean(x, axis=(1, 2)), 4),
-        (lambda x: keras.ops.max(x, axis=[-3, -2]), 4),
-        (lambda x: keras.ops.sum(x, axis=1)[:, 0], 7),  # a slice
-        (lambda x: keras.ops.mean(x, axis=-1), 7),  # over the channels
-    ],
-)
-def test_operations_over_space_and_concatenations_of_channels(reduce, left):
-    x = keras.Input((4, 4, 3))
-    y = keras.layers.Conv2D(7, 3, name="first")(x)
-    z = keras.layers.Conv2D(5, 3, name="other")(x)
-    y, z = reduce(y), keras.ops.mean(z, axis=(1, 2))
-    if len(y.shape) == 3:  # the mean over channels
-        y = keras.layers.Flatten()(y)
-    y = keras.ops.concatenate([y, z], axis=-1)
-    model = keras.Model(x, keras.layers.Dense(2, name="second")(y))
-    kernel = np.ones((y.shape[-1], 2), np.float32)
-    kernel[1:4] = 0
-    kernel[-2:] = 0
-    with_kernels(model, second=kernel)
-    shrunk = cvzoo.shrink(model)
-    assert shrunk.get_layer("first").filters == left
-    assert shrunk.get_layer("other").filters == 3
     assert_same_outputs(model, shrunk)

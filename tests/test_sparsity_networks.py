@@ -1,6 +1,7 @@
 """`sparsify` on networks of `keras.applications` and on unusual graphs."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -100,7 +101,13 @@ def test_frozen_layers_are_left_alone_and_listed(choose):
 def test_frozen_layers_that_are_given_none_are_not_listed():
     model = two_layers()
     model.get_layer("first").trainable = False
-    cvzoo.sparsify(model, lambda layer: VD if layer.trainable else None, n_train=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        sparse = cvzoo.sparsify(
+            model, lambda layer: VD if layer.trainable else None, n_train=10
+        )
+    assert [one.name for one in sparsity.sparse_layers(sparse)] == ["last"]
+    assert_equal_outputs(model, sparse)
 
 
 def test_a_model_that_is_all_frozen_is_refused():

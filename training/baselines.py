@@ -20,13 +20,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import safetensors.numpy
-import scipy.optimize
 import sklearn.linear_model
 
 import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
-from training import pictures, train
+from training import equal_bytes, pictures, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +181,7 @@ def small_complex(run):
 def low_rank(run, rank=6):
     """Each kernel a product of two thin ones, as many bytes."""
     keras.utils.set_random_seed(run.config["seed"])
-    model = _largest_within(
+    model = equal_bytes.largest_within(
         run.budget(), lambda size: with_low_rank(_sized(run.config, size), rank)
     )
     return _from_scratch(run, f"low rank ({rank})", model)
@@ -241,8 +240,8 @@ def _real(run, name, factor, sparsifiers=None):
         config["stages"]["sparsify"]["sparsifiers"] = copy.deepcopy(sparsifiers)
         budget = compressed(run, name, sparsifiers).bytes
     pretrained = train.pretrain(config, run.data, quiet=True)
-    model = _sparsified_to(budget, config, pretrained, run.data)
-    pruned = _pruned_to(budget, model)
+    model = equal_bytes.sparsified_to(budget, config, pretrained, run.data)
+    pruned = equal_bytes.pruned_to(budget, model)
     trained = train.finetune(config, pruned, pretrained.scores, run.data, quiet=True)
     return measured(name, trained.model, run.data)
 
@@ -350,24 +349,11 @@ def _sized(config, size, **changes):
 
 def _small(run, name, field):
     keras.utils.set_random_seed(run.config["seed"])
-    model = _largest_within(
+    model = equal_bytes.largest_within(
         run.budget(),
         lambda size: _sized(run.config, size, field=field),
     )
     return _from_scratch(run, name, model)
-
-
-def _largest_within(budget, build):
-    """The largest model whose packed weights fit in `budget` bytes."""
-    size, model = 1, build(1)
-    while packed_bytes(larger := build(size + 1)) <= budget:
-        size, model = size + 1, larger
-    return model
-
-
-def packed_bytes(model):
-    """Size that a model's weights file would have."""
-    return len(packing.pack(weights.named_tensors(model)))
 
 
 def _from_scratch(run, name, model):
@@ -376,48 +362,6 @@ def _from_scratch(run, name, model):
     train.compile_for(model, config)
     train.fit(model, config, "pretrain", run.data, quiet=True)
     return measured(name, model, run.data)
-
-
-def _sparsified_to(budget, config, pretrained, data):
-    """Sparsified; a share of magnitude pruning is set so that it fits the budget."""
-    shares = [
-        term
-        for term in config["stages"]["sparsify"]["sparsifiers"]
-        if term["name"] == "MagnitudePruning"
-    ]
-    density = _density_within(budget, pretrained.model.count_params())
-    for _ in range(2 if shares else 1):
-        for term in shares:
-            term["sparsity"] = 1 - density
-        model = train.sparsify(config, pretrained, data, quiet=True)
-        # The second time the share is corrected by what the first gave.
-        used = packed_bytes(cvzoo.shrink(cvzoo.prune(model))) / budget
-        if 0.97 < used < 1.03:
-            break
-        density /= used
-    return model
-
-
-def _density_within(budget, weights):
-    """Share of `weights` real ones that `budget` bytes hold: values and places."""
-
-    def excess(density):
-        rest = 1 - density
-        places = -density * math.log2(density) - rest * math.log2(rest)
-        return weights * (4 * density + places / 8) - budget
-
-    return scipy.optimize.brentq(excess, 1e-9, 1 - 1e-9)
-
-
-def _pruned_to(budget, model):
-    """Pruned at the highest threshold whose packed weights fit in `budget` bytes."""
-    low, high = -10.0, 10.0
-    for _ in range(10):
-        middle = (low + high) / 2
-        shrunk = cvzoo.shrink(cvzoo.prune(model, middle))
-        fits = packed_bytes(shrunk) <= budget
-        low, high = (middle, high) if fits else (low, middle)
-    return cvzoo.prune(model, low)
 
 
 def main(arguments=None):

@@ -140,7 +140,7 @@ HEADINGS = (
 
 def text_table(lines, losing_to):
     """A table for the terminal; rows that a baseline dominates are bold."""
-    # Just 80 columns wide for all but the largest networks.
+    # In 80 columns long names wrap, and numbers do not.
     table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for position, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if position else "left")

@@ -123,10 +123,12 @@ def is_grouped(layer):
 
 
 def is_elementwise(layer):
+    """Whether a layer's activation takes each value by itself."""
     return getattr(layer.activation, "__name__", "") in _ELEMENTWISE
 
 
 def is_pointwise(layer):
+    """Whether a layer takes each value by itself, or with weights of its channel."""
     kind = type(layer)
     if kind in (keras.layers.Activation, layers.SplitActivation):
         return is_elementwise(layer)
@@ -155,6 +157,7 @@ def takes_list(layer):
 
 
 def is_concatenating(layer):
+    """Whether a layer, or an operation, puts its inputs side by side on some axis."""
     if is_operation(layer):
         return type(layer).__name__ == "Concatenate"
     return type(layer) in _CONCATENATING
@@ -175,6 +178,7 @@ def is_understood(operation, args, rank):
 
 
 def is_masked_mean(layer):
+    """Whether a layer averages over the steps that a mask leaves."""
     means = (keras.layers.GlobalAveragePooling1D, layers.ComplexGlobalAveragePooling1D)
     return type(layer) in means
 

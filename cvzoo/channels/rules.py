@@ -1,8 +1,8 @@
-"""What a layer does to the channels of its inputs: `shrink`'s knowledge of layers.
+"""One rule for each call of a layer, and the rules of all layers but linear ones.
 
-A channel is one index of a tensor's last axis. A rule knows of a layer which input
-channels each output channel is made of, and what becomes of channels that do not depend
-on the model's inputs. A layer without a rule here reads all its channels and keeps all.
+A rule knows of a layer which input channels each output channel is made of, and what
+becomes of channels that do not depend on the model's inputs. A layer without a rule
+here reads all its channels and keeps all.
 """
 
 import functools

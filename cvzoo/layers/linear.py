@@ -161,22 +161,6 @@ class ComplexLinear(Sparsifiable, PairLayer):
         self.build_sparsifier()
         self.built = True
 
-    def add_pair(self, name, shape, initializer):
-        """Two real variables, `<name>_real` and `<name>_imag`."""
-
-        def part(position):
-            return lambda shape, dtype: initializer(shape, dtype)[position]
-
-        return [
-            self.add_weight(
-                name=f"{name}_{suffix}",
-                shape=shape,
-                initializer=part(position),
-                autocast=False,
-            )
-            for position, suffix in enumerate(("real", "imag"))
-        ]
-
     def complex_multiply(self, inputs, kernel):
         return ops.complex_product(self.multiply, inputs, kernel)
 
@@ -286,6 +270,17 @@ def check_size(name, value):
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
     return value
+
+
+def last_axis(layer, shape):
+    """Number of inputs of a layer, from their shape or that of one part of a pair."""
+    if len(shape) < 2 or shape[-1] is None:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}' needs inputs of shape "
+            "(batch, ..., inputs) with a known last axis. Received shape "
+            f"{tuple(shape)}"
+        )
+    return shape[-1]
 
 
 def check_choice(name, value, known):

@@ -3,7 +3,8 @@
 import keras
 
 from cvzoo.layers import ComplexDense, FourierFeatures, FromComplex, PerPart, ToComplex
-from cvzoo.models.registry import check_choice, register_model
+from cvzoo.layers.linear import check_choice
+from cvzoo.models.registry import register_model
 
 
 @register_model(tiny={"units": 8, "input_shape": (4, 4, 1), "classes": 3}, size="units")

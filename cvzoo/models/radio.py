@@ -9,7 +9,8 @@ from cvzoo.layers import (
     PerPart,
     ToComplex,
 )
-from cvzoo.models.registry import check_choice, register_model
+from cvzoo.layers.linear import check_choice
+from cvzoo.models.registry import register_model
 
 # Window and stride of each convolution, and its filters as a multiple of the argument.
 BLOCKS = ((7, 2, 1), (5, 2, 2), (3, 2, 2), (3, 1, 2))

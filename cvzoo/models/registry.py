@@ -71,9 +71,3 @@ def create_model(name, **arguments):
         ) from error
     graph.check_pairs(model)
     return model
-
-
-def check_choice(name, value, choices):
-    """Raises unless the value of an argument is one of some."""
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}. Received: {value!r}")

@@ -191,9 +191,8 @@ def test_bad_input_is_refused_clearly(make, message):
         make()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.GradientTape")
 def test_gradients_flow_to_all_weights():
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("tf.GradientTape")
     import tensorflow as tf
 
     for kind, rectangular in itertools.product(REAL + COMPLEX, ("pad", "blocks")):

@@ -1,5 +1,7 @@
 """Penalties, masks and schedules."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -254,8 +256,16 @@ def test_impossible_arguments_are_refused(make):
 
 
 def test_numbers_of_numpy_are_numbers():
-    VariationalDropout(np.float32(0.3), n_train=np.int64(50))
-    MagnitudePruning(np.float64(0.5), end_step=np.int32(9))
+    dropout = VariationalDropout(np.float32(0.5), n_train=np.int64(50))
+    pruning = MagnitudePruning(np.float64(0.5), end_step=np.int32(9), frequency=1)
+    layer = built(dropout + pruning)
+    for _ in range(10):
+        layer(Z, training=True)
+    np.testing.assert_allclose(layer.penalty_scale, 1 / 50)
+    assert np.asarray(layer.mask).sum() == 6  # half of them
+    plain = VariationalDropout(0.5, 50) + MagnitudePruning(0.5, 9, frequency=1)
+    stored = json.dumps(keras.saving.serialize_keras_object(layer.sparsifier))
+    assert json.loads(stored) == keras.saving.serialize_keras_object(plain)
 
 
 def test_a_divergence_without_n_train_is_refused():

@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+import io
 
 import numpy as np
 import pytest
+import rich.console
 
 from training import baselines, config, results, train
 from training.baselines import Row
@@ -120,3 +122,21 @@ def test_a_row_that_loses_to_a_baseline_is_bold():
     table = results.markdown_table(lines, losing_to)
     assert "**ours**" in table
     assert table.count("**") == 2 * len(results.HEADINGS)
+
+
+def test_in_80_columns_names_wrap_and_numbers_do_not():
+    name = "unit ARD + magnitude, rounded by posterior"
+    folds = [
+        [row("uncompressed", 0.9, 4_000_000), row(name, test, 400_000)]
+        for test in (0.8, 0.7)
+    ]
+    lines = results.summarize(folds, [name], n_test=100)
+    console = rich.console.Console(width=80, file=io.StringIO())
+    console.print(results.text_table(lines, {}))
+    printed = console.file.getvalue().splitlines()
+    assert max(len(line) for line in printed) <= 80
+    (numbers,) = [line for line in printed if "100,000" in line]
+    expected = "75.0 ± 5.0 -15.0 ± 5.0 100,000 ×10.0 400,000"
+    assert " ".join(numbers.split()).endswith(expected)
+    assert not any(name in line for line in printed)
+    assert set(name.split()) <= set(" ".join(printed).split())
