@@ -21,7 +21,9 @@ def normal(seed, *shape):
 def test_transforms_are_those_of_scipy(size, rows):
     x = normal(0, rows, 2, size)
     tensor = kops.convert_to_tensor(x)
-    np.testing.assert_allclose(ops.cosine_transform(tensor), scipy.fft.dct(x), atol=1e-4)
+    np.testing.assert_allclose(
+        ops.cosine_transform(tensor), scipy.fft.dct(x), atol=1e-4
+    )
     found = ops.inverse_cosine_transform(tensor)
     np.testing.assert_allclose(found, scipy.fft.idct(x), atol=1e-5)
 

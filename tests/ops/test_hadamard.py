@@ -17,9 +17,7 @@ def test_transforms_are_products_with_the_matrix(size):
     found = ops.hadamard_transform(kops.convert_to_tensor(x))
     np.testing.assert_allclose(found, x @ matrix, atol=1e-5)
     upstream = x[::-1].copy()
-    (gradient,) = gradients(
-        lambda x: kops.sum(ops.hadamard_transform(x) * upstream), x
-    )
+    (gradient,) = gradients(lambda x: kops.sum(ops.hadamard_transform(x) * upstream), x)
     np.testing.assert_allclose(gradient, upstream @ matrix, atol=1e-5)
 
 
