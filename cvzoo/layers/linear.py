@@ -272,8 +272,8 @@ def check_size(name, value):
     return value
 
 
-def last_axis(layer, shape):
-    """Number of inputs of a layer, from their shape or that of one part of a pair."""
+def check_last_axis(layer, shape):
+    """Size of the last axis of inputs of such a shape, which must be known."""
     if len(shape) < 2 or shape[-1] is None:
         raise ValueError(
             f"{type(layer).__name__} '{layer.name}' needs inputs of shape "

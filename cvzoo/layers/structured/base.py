@@ -3,9 +3,8 @@
 import keras
 from keras import ops as kops
 
-from cvzoo.layers.linear import check_choice, check_size
-
-PADDINGS = ("left", "right")
+from cvzoo.layers.circulant import PADDINGS
+from cvzoo.layers.linear import check_choice, check_last_axis, check_size
 
 
 class StructuredDense(keras.layers.Layer):
@@ -42,13 +41,7 @@ class StructuredDense(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' needs inputs of shape "
-                "(batch, ..., inputs) with a known last axis. Received shape "
-                f"{tuple(input_shape)}"
-            )
-        self.inputs = input_shape[-1]
+        self.inputs = check_last_axis(self, input_shape)
         self.build_product()
         self.bias = None
         if self.use_bias:
@@ -103,7 +96,7 @@ class SquareDense(StructuredDense):
         self.padding = check_choice("padding", padding, PADDINGS)
 
     def build(self, input_shape):
-        self.size = max(input_shape[-1] or 0, self.units)
+        self.size = max(check_last_axis(self, input_shape), self.units)
         super().build(input_shape)
 
     def product(self, inputs):
