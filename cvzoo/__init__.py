@@ -19,6 +19,8 @@ _PUBLIC = {
     "compression_report": "cvzoo.reporting",
     "create_model": "cvzoo.models",
     "export": "cvzoo.exporting",
+    "factorization_report": "cvzoo.factorization",
+    "factorize": "cvzoo.factorization",
     "from_preset": "cvzoo.presets",
     "layers": "cvzoo.layers",
     "list_models": "cvzoo.models",

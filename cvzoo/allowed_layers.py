@@ -329,6 +329,12 @@ LAYERS = {
         "compression": is_number_or_none,
         "seed": is_seed,
     },
+    layers.structured.CirculantProduct: {
+        **_SQUARE,
+        "factors": is_size,
+        "field": one_of("real", "complex"),
+        "first": one_of("circulant", "diagonal"),
+    },
     layers.structured.LowRank: {
         **_DENSE,
         "rank": is_size,

@@ -104,7 +104,12 @@ def functional(model):
                 f"Sequential model '{model.name}' has no shapes yet. Begin it with "
                 "`keras.Input(shape)`, or call it once on data."
             )
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        # In a list of one, Keras would expect a list, and warn of anything else.
+        inputs, outputs = (
+            tensors[0] if len(tensors) == 1 else tensors
+            for tensors in (model.inputs, model.outputs)
+        )
+        return keras.Model(inputs, outputs, name=model.name)
     if not hasattr(model, "input") or not isinstance(model, keras.Model):
         raise ValueError(
             f"A Functional or Sequential Keras model is needed. Received: {model!r}"

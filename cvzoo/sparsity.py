@@ -203,18 +203,25 @@ def with_sparsifiers(model, choose):
             return plain.from_config(config)
         return SPARSIFIABLE[plain].from_config({**config, "sparsifier": sparsifier})
 
+    copy = cloned(model, clone)
+    if is_bayesian:
+        copy = BayesianModel(copy.input, copy.output, name=model.name).add_trackers()
+    _copy_state(model, copy)
+    return copy
+
+
+def cloned(model, clone):
+    """A model of the same form and names, of the layers that `clone` makes of each.
+
+    Their weights are left as they are made.
+    """
     copy = keras.models.clone_model(
         model,
         input_tensors=_new_inputs(model),
         clone_function=clone,
         recursive=True,
     )
-    if is_bayesian:
-        copy = BayesianModel(copy.input, copy.output, name=model.name).add_trackers()
-    else:
-        copy = keras.Model(copy.input, copy.output, name=model.name)
-    _copy_state(model, copy)
-    return copy
+    return keras.Model(copy.input, copy.output, name=model.name)
 
 
 def _new_inputs(model):

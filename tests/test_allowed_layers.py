@@ -62,6 +62,7 @@ STRUCTURED = [
     layers.structured.Toeplitz(7, activation="relu", padding="left"),
     layers.structured.DiagonalToeplitz(9, use_bias=False),
     layers.structured.ACDC(6, diagonal_at="outputs", permute=True),
+    layers.structured.CirculantProduct(5, 3, field="complex", first="diagonal"),
     layers.structured.LowRank(5, 6, overcomplete=True),
     layers.structured.Fastfood(9, seed=2**32 - 1),
     layers.structured.HashedDense(6, compression=2.5),

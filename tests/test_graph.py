@@ -138,3 +138,10 @@ def test_dictionaries_are_flat_in_the_order_of_keras():
     expected = [tensor.shape for tensor in model.outputs]
     found = [plan.layers[tensor.layer].output.shape for tensor in plan.outputs]
     assert found == expected
+
+
+def test_a_sequential_model_made_functional_takes_a_tensor():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    x = np.ones((3, 4), "float32")
+    # Warnings are errors in the tests.
+    np.testing.assert_array_equal(graph.functional(model)(x), model(x))

@@ -19,6 +19,8 @@ ALLOWED = {
     "models": {"catalogue", "graph", "layers", "models"},
     "sparsity": {"graph", "layers", "ops"},
     "sparsifying": {"graph", "layers", "sparsity"},
+    "fitting": set(),
+    "factorization": {"fitting", "graph", "layers", "sparsity"},
     "callbacks": {"sparsity"},
     "compressing": {
         *("examples", "graph", "methods", "reporting", "rounding", "searching"),

@@ -4,7 +4,7 @@ import keras
 from keras import ops as kops
 
 from cvzoo import ops
-from cvzoo.layers.complex import PairLayer
+from cvzoo.layers.complex import PairLayer, add_pair
 from cvzoo.layers.initializers import (
     ComplexNormal,
     ComplexSigns,
@@ -249,7 +249,7 @@ class _ComplexWeights:
     field = "complex"
 
     def make(self, name, shape, initializer, trainable=True):
-        return self.add_pair(name, shape, initializer, trainable)
+        return add_pair(self, name, shape, initializer, trainable)
 
 
 @keras.saving.register_keras_serializable("cvzoo")

@@ -19,22 +19,23 @@ class PairLayer(keras.layers.Layer):
     def compute_mask(self, inputs, previous_mask):
         return previous_mask
 
-    def add_pair(self, name, shape, initializer, trainable=True):
-        """Two real variables, `<name>_real` and `<name>_imag`."""
 
-        def part(position):
-            return lambda shape, dtype: initializer(shape, dtype)[position]
+def add_pair(layer, name, shape, initializer, trainable=True):
+    """Two real variables of a layer, `<name>_real` and `<name>_imag`."""
 
-        return [
-            self.add_weight(
-                name=f"{name}_{suffix}",
-                shape=shape,
-                initializer=part(position),
-                trainable=trainable,
-                autocast=False,
-            )
-            for position, suffix in enumerate(("real", "imag"))
-        ]
+    def part(position):
+        return lambda shape, dtype: initializer(shape, dtype)[position]
+
+    return [
+        layer.add_weight(
+            name=f"{name}_{suffix}",
+            shape=shape,
+            initializer=part(position),
+            trainable=trainable,
+            autocast=False,
+        )
+        for position, suffix in enumerate(("real", "imag"))
+    ]
 
 
 @keras.saving.register_keras_serializable("cvzoo")

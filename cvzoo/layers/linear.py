@@ -5,7 +5,7 @@ from keras import ops as kops
 
 from cvzoo import ops
 from cvzoo.layers import sparsifiers
-from cvzoo.layers.complex import PairLayer
+from cvzoo.layers.complex import PairLayer, add_pair
 from cvzoo.layers.initializers import PartwiseUniform, complex_initializer
 
 
@@ -148,12 +148,13 @@ class ComplexLinear(Sparsifiable, PairLayer):
             units: Number of outputs.
             bias_fan: The default bias is uniform on ±1/√bias_fan.
         """
-        self.kernel_real, self.kernel_imag = self.add_pair(
-            "kernel", self.kernel_shape_for(input_shape), self.kernel_initializer
+        self.kernel_real, self.kernel_imag = add_pair(
+            self, "kernel", self.kernel_shape_for(input_shape), self.kernel_initializer
         )
         self.bias_real = self.bias_imag = None
         if self.use_bias:
-            self.bias_real, self.bias_imag = self.add_pair(
+            self.bias_real, self.bias_imag = add_pair(
+                self,
                 "bias",
                 (units,),
                 self.bias_initializer or PartwiseUniform(1 / 3, fan=bias_fan),

@@ -6,6 +6,7 @@ import pytest
 
 from cvzoo.layers.structured import (
     ACDC,
+    CirculantProduct,
     DiagonalToeplitz,
     Fastfood,
     HashedDense,
@@ -20,6 +21,12 @@ LAYERS = {
     "acdc": lambda units=3, **kwargs: ACDC(units, permute=True, **kwargs),
     "acdc_outputs": lambda units=3, **kwargs: ACDC(
         units, diagonal_at="outputs", **kwargs
+    ),
+    "circulant_product": lambda units=3, **kwargs: CirculantProduct(
+        units, 3, first="diagonal", **kwargs
+    ),
+    "complex_circulant_product": lambda units=3, **kwargs: CirculantProduct(
+        units, 5, field="complex", **kwargs
     ),
     "low_rank": lambda units=3, **kwargs: LowRank(units, 2, **kwargs),
     "fastfood": lambda units=3, **kwargs: Fastfood(units, **kwargs),

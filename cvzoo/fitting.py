@@ -1,0 +1,223 @@
+"""Structured factors that are nearest to a given matrix. numpy, in float64.
+
+A matrix here is as in a textbook, `y = A x`; the kernel of a dense layer is its
+transpose.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Factors(NamedTuple):
+    """A product of circulant and diagonal matrices.
+
+    Attributes:
+        vectors: For each factor, in the order in which they are applied, the first
+            column of the circulant or the diagonal.
+        first: Kind of the first one, `"circulant"` or `"diagonal"`.
+        error: ‖A − product‖ / ‖A‖, Frobenius; of a complex product for a real A, of
+            the real part.
+    """
+
+    vectors: list
+    first: str
+    error: float
+
+    def matrix(self):
+        """The product, complex where the vectors are."""
+        return _product(self.vectors, _kinds(len(self.vectors), self.first))
+
+
+def low_rank(matrix, rank):
+    """`(U, V)` of the nearest matrix `U V` of a rank, by its singular values."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    roots = np.sqrt(values[:rank])
+    return left[:, :rank] * roots, roots[:, None] * right[:rank]
+
+
+def block_circulant(matrix, size):
+    """First columns `(p, q, size)` of the nearest matrix with circulant blocks.
+
+    The matrix is padded with zeros, which do not count. Each number is the mean of the
+    entries in whose place it stands.
+    """
+    rows, columns = (-(-n // size) for n in matrix.shape)
+    padded = np.zeros((rows * size, columns * size))
+    counted = np.zeros_like(padded)
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    counted[: matrix.shape[0], : matrix.shape[1]] = 1
+    place = np.arange(size)
+    shift = (place[:, None] - place) % size
+    sums = np.zeros((2, rows, columns, size))
+    for index, values in enumerate((padded, counted)):
+        blocks = values.reshape(rows, size, columns, size).transpose(0, 2, 1, 3)
+        for diagonal in range(size):
+            sums[index, ..., diagonal] = blocks[..., shift == diagonal].sum(axis=-1)
+    return sums[0] / np.maximum(sums[1], 1)
+
+
+def circulant_factors(
+    matrix, factors, field="real", first="circulant", iterations=1000, starts=1, seed=0
+):
+    """Circulant and diagonal matrices by turns whose product is near to a matrix.
+
+    Minimises the squared error of all factors at once by L-BFGS. It finds a local
+    minimum: of several random starts the best is taken. Three factors that begin with a
+    diagonal start at the nearest matrix of rank 1, `u vᵀ = diag(u) circ(1, …, 1)
+    diag(v)`.
+
+    Args:
+        matrix: Square, n×n, real or complex.
+        factors: How many.
+        field: Of the factors, `"real"` or `"complex"`. Complex ones for a real matrix
+            are fitted by the real part of their product.
+        first: Kind of the one that is applied first.
+        iterations: At most so many steps of L-BFGS a start.
+        starts: How many random starts.
+        seed: Of the starts.
+
+    Returns:
+        `Factors`.
+
+    Reference:
+        Theorem 2 of paper 1; products of 4k + 1 complex ones reach rank k.
+    """
+    generator = np.random.default_rng(seed)
+    problem = _Problem(matrix, factors, field, first, generator)
+    begun = [problem.random_start() for _ in range(starts)]
+    if factors == 3 and first == "diagonal":
+        begun.append(problem.rank_one_start())
+    best = min((problem.solve(one, iterations) for one in begun), key=lambda x: x.error)
+    return best
+
+
+class _Problem:
+    """Squared error of a product of factors, and its gradient."""
+
+    def __init__(self, matrix, factors, field, first, generator):
+        self.matrix, self.is_complex = matrix, field == "complex"
+        self.first, self.kinds = first, _kinds(factors, first)
+        self.size = len(matrix)
+        self.generator = generator
+        self.scale = np.sum(np.abs(matrix) ** 2)
+        # Of a complex product for a real matrix, only the real part counts.
+        self.takes_real = not np.iscomplexobj(matrix)
+
+    def random_start(self):
+        vectors = []
+        for kind in self.kinds:
+            values = self._normal()
+            size = self.size**0.5 if kind == "circulant" else np.abs(values)
+            vectors.append(values / size)
+        return vectors
+
+    def rank_one_start(self):
+        left, right = low_rank(self.matrix, 1)
+        return [right[0], np.ones(self.size), left[:, 0]]
+
+    def _normal(self):
+        values = self.generator.normal(size=self.size)
+        if self.is_complex:
+            values = values + 1j * self.generator.normal(size=self.size)
+        return values
+
+    def solve(self, vectors, iterations):
+        from scipy import optimize
+
+        if iterations:
+            found = optimize.minimize(
+                self._error_and_gradient,
+                self._flat(self._scaled(vectors)),
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": iterations,
+                    "maxfun": 2 * iterations,
+                    "maxcor": 30,
+                    "ftol": 1e-16,
+                    "gtol": 1e-12,
+                },
+            )
+            vectors = self._split(found.x)
+        rest = self._seen(_product(vectors, self.kinds)) - self.matrix
+        error = np.linalg.norm(rest) / self.scale**0.5
+        return Factors(vectors, self.first, float(error))
+
+    def _seen(self, product):
+        return product.real if self.takes_real else product
+
+    def _scaled(self, vectors):
+        """With a product of the size of the matrix."""
+        product = self._seen(_product(vectors, self.kinds))
+        factor = (self.scale / np.sum(np.abs(product) ** 2)) ** (0.5 / len(vectors))
+        return [factor * vector for vector in vectors]
+
+    def _flat(self, vectors):
+        flat = np.concatenate(vectors)
+        return np.concatenate([flat.real, flat.imag]) if self.is_complex else flat
+
+    def _split(self, flat):
+        if self.is_complex:
+            real, imag = np.split(flat, 2)
+            flat = real + 1j * imag
+        return np.split(flat, len(self.kinds))
+
+    def _error_and_gradient(self, flat):
+        vectors = self._split(flat)
+        rows, seen = np.eye(self.size), []
+        for kind, vector in zip(self.kinds, vectors, strict=True):
+            rows, kept = _forward(kind, vector, rows)
+            seen.append(kept)
+        # Rows are what is made of the columns of the identity.
+        rest = self._seen(rows) - self.matrix.T
+        upstream, gradients = 2 * rest / self.scale, []
+        for kind, vector, kept in zip(
+            self.kinds[::-1], vectors[::-1], seen[::-1], strict=True
+        ):
+            gradient, upstream = _backward(kind, vector, kept, upstream)
+            gradients.append(gradient)
+        return np.sum(np.abs(rest) ** 2) / self.scale, self._flat(gradients[::-1])
+
+
+def _kinds(factors, first):
+    other = {"circulant": "diagonal", "diagonal": "circulant"}[first]
+    return [(first, other)[place % 2] for place in range(factors)]
+
+
+def _product(vectors, kinds):
+    rows = np.eye(len(vectors[0]))
+    for kind, vector in zip(kinds, vectors, strict=True):
+        rows, _ = _forward(kind, vector, rows)
+    return rows.T
+
+
+def _forward(kind, vector, rows):
+    """A factor times each row, and what the way back needs of the rows."""
+    if kind == "diagonal":
+        return vector * rows, rows
+    transform, inverse = _transforms(vector)
+    spectrum = transform(rows)
+    return inverse(transform(vector) * spectrum), spectrum
+
+
+def _backward(kind, vector, kept, upstream):
+    """Gradients with respect to the vector and the rows."""
+    if kind == "diagonal":
+        gradient = np.sum(upstream * np.conj(kept), axis=0)
+        return gradient if np.iscomplexobj(vector) else gradient.real, (
+            np.conj(vector) * upstream
+        )
+    transform, inverse = _transforms(vector)
+    above = transform(upstream)
+    gradient = inverse(np.sum(above * np.conj(kept), axis=0))
+    return gradient, inverse(np.conj(transform(vector)) * above)
+
+
+def _transforms(vector):
+    """Forward and inverse transform along the last axis: halves for real vectors."""
+    from scipy import fft
+
+    if np.iscomplexobj(vector):
+        return fft.fft, fft.ifft
+    return fft.rfft, lambda spectrum: fft.irfft(spectrum, len(vector))
