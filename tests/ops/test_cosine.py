@@ -16,7 +16,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(size=st.integers(1, 33), rows=st.integers(1, 3))
 def test_transforms_are_those_of_scipy(size, rows):
     x = normal(0, rows, 2, size)

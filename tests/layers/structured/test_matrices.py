@@ -73,7 +73,7 @@ def test_the_stored_number_that_toeplitz_does_not_use():
     np.testing.assert_allclose(layer.to_dense(), before, atol=1e-4)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     **SIZES,
     padding=PADDING,
