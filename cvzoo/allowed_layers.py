@@ -386,7 +386,7 @@ IN_PER_PART = (
 # What only matters in training, or has one value in every preset.
 LEFT_OUT = {
     *("name", "trainable", "dtype", "seed", "sparsifier", "synchronized"),
-    "renorm_momentum",
+    *("renorm_momentum", "regularizer"),
     # Of a Dropout: like its rate, it only matters in training.
     "noise_shape",
     *(

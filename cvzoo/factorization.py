@@ -206,7 +206,7 @@ def _assign(layer, dense, options):
         ):
             variable.assign(value)
     elif isinstance(layer, BlockCirculant):
-        layer.kernel.assign(fitting.block_circulant(matrix.T, layer.block_size))
+        layer.circulant.assign(fitting.block_circulant(matrix.T, layer.block_size))
     else:
         size = max(matrix.shape)
         square = np.zeros((size, size))

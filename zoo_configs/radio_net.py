@@ -11,9 +11,9 @@ Gives: 71.5 ± 0.2 % at 2,360 numbers, five seeds (the network before: 70.2 ± 0
        11,084), 2026-11-24. Table in README.md.
 
 Small on purpose: 5 000 examples and 34 epochs, so that it can be repeated on two cores.
-Nothing was searched for: the strength of unit-wise ARD and the share of zeros were set by
-hand, VD's strength leaves about as many numbers. Strength 1.0 with 60 % zeros leaves 57
-outputs of 92 in place of VD's 78, but 70.5 ± 0.6 %, five seeds.
+Nothing was searched for: the strength of unit-wise ARD and the share of zeros were set
+by hand, VD's strength leaves about as many numbers. Strength 1.0 with 60 % zeros leaves
+57 outputs of 92 in place of VD's 78, but 70.5 ± 0.6 %, five seeds.
 """
 
 METHODS = {

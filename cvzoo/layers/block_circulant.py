@@ -19,7 +19,7 @@ class BlockCirculant(keras.layers.Layer):
         block_size: b. Powers of two are fastest.
         activation: Name of, or, an activation.
         use_bias: Whether a bias is added.
-        kernel_initializer: Defaults to normal with variance 2 over the number of
+        circulant_initializer: Defaults to normal with variance 2 over the number of
             inputs, padded: what paper 1, §5, is for one block.
         bias_initializer: Defaults to `"zeros"`.
 
@@ -42,7 +42,7 @@ class BlockCirculant(keras.layers.Layer):
         block_size,
         activation=None,
         use_bias=True,
-        kernel_initializer=None,
+        circulant_initializer=None,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -51,17 +51,17 @@ class BlockCirculant(keras.layers.Layer):
         self.block_size = check_size("block_size", block_size)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.circulant_initializer = keras.initializers.get(circulant_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.supports_masking = True
 
     def build(self, input_shape):
         self.inputs = check_last_axis(self, input_shape)
         rows, columns = (-(-n // self.block_size) for n in (self.units, self.inputs))
-        self.kernel = self.add_weight(
-            name="kernel",
+        self.circulant = self.add_weight(
+            name="circulant",
             shape=(rows, columns, self.block_size),
-            initializer=self.kernel_initializer
+            initializer=self.circulant_initializer
             or keras.initializers.RandomNormal(
                 stddev=(2 / (columns * self.block_size)) ** 0.5
             ),
@@ -75,18 +75,18 @@ class BlockCirculant(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        missing = self.kernel.shape[1] * self.block_size - self.inputs
+        missing = self.circulant.shape[1] * self.block_size - self.inputs
         if missing:
             sides = [(0, 0)] * (len(inputs.shape) - 1) + [(0, missing)]
             inputs = kops.pad(inputs, sides)
-        outputs = ops.block_circulant_product(inputs, self.kernel)[..., : self.units]
+        outputs = ops.block_circulant_product(inputs, self.circulant)[..., : self.units]
         if self.use_bias:
             outputs = outputs + self.bias
         return self.activation(outputs)
 
     def to_dense(self):
         """The layer's matrix `(inputs, units)`, as of a dense layer."""
-        blocks = ops.circulant_matrix(kops.convert_to_tensor(self.kernel))
+        blocks = ops.circulant_matrix(kops.convert_to_tensor(self.circulant))
         rows, columns, size, _ = blocks.shape
         matrix = kops.transpose(blocks, (1, 3, 0, 2))  # input, then output
         matrix = kops.reshape(matrix, (columns * size, rows * size))
@@ -103,7 +103,7 @@ class BlockCirculant(keras.layers.Layer):
             "block_size": self.block_size,
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer
-            and serialize(self.kernel_initializer),
+            "circulant_initializer": self.circulant_initializer
+            and serialize(self.circulant_initializer),
             "bias_initializer": serialize(self.bias_initializer),
         }

@@ -38,6 +38,7 @@ class CirculantBase:
         transpose=False,
         circulant_initializer=None,
         bias_initializer=None,
+        regularizer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -49,6 +50,7 @@ class CirculantBase:
         self.transpose = transpose
         self.circulant_initializer = self._initializer(circulant_initializer)
         self.bias_initializer = self._initializer(bias_initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
         self.supports_masking = True
 
     def _initializer(self, identifier):
@@ -194,6 +196,7 @@ class CirculantBase:
             and serialize(self.circulant_initializer),
             "bias_initializer": self.bias_initializer
             and serialize(self.bias_initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
         }
 
 
@@ -240,6 +243,7 @@ class _RealWeights:
                 shape=shape,
                 initializer=initializer,
                 trainable=trainable,
+                regularizer=self.regularizer,
                 autocast=False,  # transforms need float32
             )
         ]
@@ -249,7 +253,7 @@ class _ComplexWeights:
     field = "complex"
 
     def make(self, name, shape, initializer, trainable=True):
-        return add_pair(self, name, shape, initializer, trainable)
+        return add_pair(self, name, shape, initializer, trainable, self.regularizer)
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -273,6 +277,7 @@ class Circulant(_RealWeights, CirculantBase, keras.layers.Layer):
             can express the same.
         circulant_initializer: Defaults to normal with variance 2/n (paper 1, §5).
         bias_initializer: Defaults to normal with deviation 0.01, that of its code.
+        regularizer: Of all weights of the layer, the bias too, as in that code.
 
     Call arguments:
         inputs: Tensor `(batch, ..., inputs)`.

@@ -20,7 +20,7 @@ class PairLayer(keras.layers.Layer):
         return previous_mask
 
 
-def add_pair(layer, name, shape, initializer, trainable=True):
+def add_pair(layer, name, shape, initializer, trainable=True, regularizer=None):
     """Two real variables of a layer, `<name>_real` and `<name>_imag`."""
 
     def part(position):
@@ -32,6 +32,7 @@ def add_pair(layer, name, shape, initializer, trainable=True):
             shape=shape,
             initializer=part(position),
             trainable=trainable,
+            regularizer=regularizer,
             autocast=False,
         )
         for position, suffix in enumerate(("real", "imag"))

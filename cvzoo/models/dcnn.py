@@ -125,7 +125,8 @@ def scattering_dcnn(
             averaged.
         scales: J of the scattering transform.
         angles: L.
-        initialization: As of `dcnn`. The published runs: √(1.414/n), close to `"paper"`.
+        initialization: As of `dcnn`. That of the published runs, √(1.414/n), is near to
+            `"paper"`.
         classes: Number of classes.
         name: Name of the model.
 
@@ -175,7 +176,7 @@ class _Maker:
     def __init__(self, kind, rank, initialization, regularization):
         if (rank is None) == (kind in RANKED):
             raise ValueError(
-                f"`rank` must be a whole number for the layers {', '.join(RANKED)}, and "
+                f"`rank` must be a whole number for layers {', '.join(RANKED)}, and "
                 f"None for others. Received: rank={rank} for layer={kind!r}"
             )
         self.kind, self.rank = kind, rank

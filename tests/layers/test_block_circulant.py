@@ -16,14 +16,14 @@ def test_outputs_and_matrix_are_those_of_the_blocks(inputs, units, block_size):
     layer = BlockCirculant(units, block_size, bias_initializer="random_normal")
     x = np.random.default_rng(0).normal(size=(2, 3, inputs)).astype("float32")
     found = layer(x)
-    blocks = np.asarray(layer.kernel)
+    blocks = np.asarray(layer.circulant)
     matrix = np.block([[scipy.linalg.circulant(c) for c in row] for row in blocks])
     matrix = matrix[:units, :inputs]
     expected = x @ matrix.T + np.asarray(layer.bias)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(layer.to_dense(), matrix.T, atol=1e-6)
     padded = -(-inputs // block_size) * -(-units // block_size) * block_size
-    assert layer.kernel.shape[0] * layer.kernel.shape[1] * block_size == padded
+    assert layer.circulant.shape[0] * layer.circulant.shape[1] * block_size == padded
 
 
 def test_it_is_saved_and_runs_in_half_precision(tmp_path):

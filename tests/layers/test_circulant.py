@@ -205,3 +205,14 @@ def test_gradients_flow_to_all_weights():
         variables = [variable.value for variable in layer.trainable_variables]
         for gradient in tape.gradient(loss, variables):
             assert gradient is not None and np.abs(gradient).max() > 0
+
+
+@pytest.mark.parametrize("kind", [DiagonalCirculant, ComplexDiagonalCirculant])
+def test_a_regularizer_sees_all_weights(kind):
+    layer = kind(3, regularizer=keras.regularizers.L2(2e-4))
+    layer.build([(None, 5), (None, 5)] if kind.field == "complex" else (None, 5))
+    # As in the code of paper 1: no factor of one half, the bias too.
+    squares = sum(np.sum(np.square(weight)) for weight in layer.get_weights())
+    assert float(sum(layer.losses)) == pytest.approx(2e-4 * squares, rel=1e-5)
+    copy = kind.from_config(layer.get_config())
+    assert copy.regularizer.l2 == pytest.approx(2e-4)
