@@ -134,7 +134,8 @@ def compress(
     Returns:
         `(compact, report)`: a compiled `keras.Model` of plain layers and a
         `Compression`. A target that was missed is reported, with the nearest model.
-        A trial whose training diverges is reported as failed.
+        A trial whose training diverges, or whose metric is NaN or infinite, is
+        reported as failed.
 
     Raises:
         ValueError: Among others, that no trial gave a model.
@@ -160,6 +161,12 @@ def compress(
         start = stages.pretrain(progress)
         if start is not model:
             scores = data.evaluate(start)
+        if not math.isfinite(scores[watched.name]):
+            raise ValueError(
+                f"The validation {watched.name} must be a number, for trials to be "
+                f"compared with. It is {scores[watched.name]}: look for NaN and "
+                "infinity in the model's weights and in the validation data."
+            )
         search = Search(
             lambda pressure: stages.run(start, pressure, watched.name, progress),
             watched,
@@ -299,6 +306,8 @@ class _Stages:
                 compact, self.values, posterior, self.threshold
             )
         score = self.data.evaluate(self._compiled(compact))[metric]
+        if not math.isfinite(score):  # finite weights may still give NaN outputs
+            raise Diverged(f"validation {metric} of the compact model is {score}")
         _, left = reporting.counts(weights.named_tensors(compact))
         compression = self.numbers / max(1, left)
         return Result(Trial(pressure, compression, score), compact)

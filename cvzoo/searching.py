@@ -23,7 +23,7 @@ LARGER_IS_BETTER = (
 
 
 class Diverged(ValueError):
-    """Training left NaN or infinity in the weights."""
+    """Training left NaN or infinity in the weights or in the watched metric."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,10 @@ def shrink(model):
     always, a convolution where no padding hides the constant at the border. Channels
     that an addition, or a layer that is called twice, ties to each other go together,
     as do all channels of a group of a grouped convolution.
-    Batch norm is folded into the dense layer or convolution before it. Inputs and
-    outputs of the model stay, as do channels of layers that are not understood, such as
-    attention, recurrent ones and Fourier transforms. A layer keeps at least one unit.
+    Batch norm is folded into the dense layer or convolution before it, and LoRA is
+    merged into the kernel. Inputs and outputs of the model stay, as do channels of
+    layers that are not understood, such as attention, recurrent ones and Fourier
+    transforms. A layer keeps at least one unit.
 
     Args:
         model: Result of `cvzoo.prune`, fine-tuned; or any Functional or Sequential
@@ -343,14 +344,13 @@ def _resized(layer, values, step, plan):
 
     Weights are `None` where they stay as they are.
     """
-    config = layer.get_config()
     if values is not None:
         if step.rule is not None:
             values = _resized_values(layer, values, step, plan)
-            if kinds.is_grouped(layer):
-                inputs = plan.keep[step.inputs[0]].sum()
-                config["groups"] = int(inputs) // values.kernel[0].shape[-2]
-        config |= calling.bias_config(layer, bool(values.bias))
+        config = calling.plain_config(layer, bool(values.bias))
+        if step.rule is not None and kinds.is_grouped(layer):
+            inputs = plan.keep[step.inputs[0]].sum()
+            config["groups"] = int(inputs) // values.kernel[0].shape[-2]
         if "units" in config:
             config["units"] = len(values.kernel[0].T)
         elif kinds.is_dense_einsum(layer):
@@ -360,6 +360,7 @@ def _resized(layer, values, step, plan):
             axis = -2 if kinds.is_transposed(layer) else -1
             config["filters"] = values.kernel[0].shape[axis]
         return config, [*values.kernel, *values.bias]
+    config = layer.get_config()
     if step.rule is None:
         return config, None
     keep = plan.keep[step.outputs[0]]

@@ -254,6 +254,8 @@ def copy_variables(old, new):
     """Copies the state of any other layer."""
     for old_variable, new_variable in zip(old.variables, new.variables, strict=True):
         new_variable.assign(old_variable)
+    if has_lora(old):
+        new.lora_alpha = old.lora_alpha  # Keras 3.15's Dense forgets it in `build`
     finish_loading(new)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import cvzoo
 from cvzoo import compressing, sparsity
+from cvzoo.examples import Data
 from cvzoo.methods import METHODS
 
 EXAMPLES = 192
@@ -129,6 +130,50 @@ def test_a_trial_that_diverges_costs_only_itself(trained, stage, target, monkeyp
     assert not second.failure and report.after == second.metric
     assert f"failed: {stage} diverged" in str(report)
     assert compact.evaluate(*data(1), verbose=0)[1] == pytest.approx(report.after)
+
+
+@pytest.mark.filterwarnings("ignore:cvzoo.compress missed its target")
+@pytest.mark.parametrize(
+    ("target", "value"),
+    [
+        ({"max_metric_loss": 0.9}, float("nan")),
+        ({"target_compression": 6}, float("inf")),
+    ],
+)
+def test_a_trial_whose_metric_is_no_number_has_failed(
+    trained, target, value, monkeypatch
+):
+    evaluate, evaluations = Data.evaluate, []
+
+    def evaluate_or_not(self, model):
+        evaluations.append(model)
+        is_first_trial = len(evaluations) == 2  # after the model given
+        return evaluate(self, model) | ({"accuracy": value} if is_first_trial else {})
+
+    monkeypatch.setattr(Data, "evaluate", evaluate_or_not)
+    compact, report = cvzoo.compress(
+        trained,
+        data(),
+        data(1),
+        method="magnitude",
+        epochs=(0, 2, 1),
+        trials=2,
+        verbose=0,
+        **target,
+    )
+    first, second = report.trials
+    assert first.failure == f"validation accuracy of the compact model is {value}"
+    assert np.isnan(first.metric) and np.isnan(first.compression)
+    assert first.pressure > second.pressure  # as if it had pressed too hard
+    assert not second.failure and report.after == second.metric
+    assert compact is evaluations[2]
+
+
+def test_a_model_whose_metric_is_no_number_is_refused(trained):
+    inputs, labels = data(1)
+    losses = {"metric": "loss", "target_compression": 2, "verbose": 0}
+    with pytest.raises(ValueError, match="validation loss must be a number.*It is nan"):
+        cvzoo.compress(trained, data(), (inputs * np.nan, labels), **losses)
 
 
 def test_it_is_an_error_when_all_trials_diverge(trained, monkeypatch):

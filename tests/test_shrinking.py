@@ -403,3 +403,31 @@ def test_other_einsum_layers_keep_their_units(equation, shape):
     shrunk = cvzoo.shrink(model)
     assert shrunk.get_layer("first").compute_output_shape((2, 4, 5)) == (2, 4, 7)
     assert_same_outputs(model, shrunk)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: keras.layers.Dense(7, "tanh"),
+        lambda: keras.layers.EinsumDense("abc,cd->abd", (None, 7), bias_axes="d"),
+        lambda: keras.layers.Conv1D(7, 3, activation="relu"),
+    ],
+    ids=["dense", "einsum", "convolution"],
+)
+def test_lora_is_merged_into_kernels(layer):
+    layer = layer()
+    x = keras.Input((4, 5))
+    model = keras.Model(x, keras.layers.Dense(3, name="last")(layer(x)))
+    layer.enable_lora(2, lora_alpha=3)
+    generator = np.random.default_rng(0)
+    for variable in layer.weights:
+        variable.assign(generator.normal(size=variable.shape))
+    left, right = layer.lora_kernel_a.numpy(), layer.lora_kernel_b.numpy()
+    expected = layer._kernel.numpy() + 3 / 2 * left @ right
+    last = np.ones((7, 3), np.float32)
+    last[4:] = 0
+    shrunk = cvzoo.shrink(with_kernels(model, last=last))
+    found = shrunk.get_layer(layer.name)
+    assert not found.lora_enabled and len(found.trainable_variables) == 2
+    np.testing.assert_allclose(found.kernel, expected[..., :4], atol=1e-5)
+    assert_same_outputs(model, shrunk)

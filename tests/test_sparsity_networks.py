@@ -119,7 +119,7 @@ def test_a_model_that_is_all_frozen_is_refused():
 
 def test_layers_with_lora_are_left_alone_and_listed():
     model = two_layers()
-    model.get_layer("first").enable_lora(2)
+    model.get_layer("first").enable_lora(2, lora_alpha=3)
     model.get_layer("first").lora_kernel_b.assign(np.ones((2, 6)))
     with pytest.warns(UserWarning, match=r"dense: first \(Dense, LoRA is on, "):
         sparse = cvzoo.sparsify(model, VD, n_train=10)

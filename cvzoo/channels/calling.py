@@ -53,21 +53,26 @@ def operate(operation, args, parts):
     return [kops.convert_to_numpy(kops.cast(operation(*filled), "float32"))]
 
 
-def bias_config(layer, has_bias):
-    """The part of a linear layer's configuration that says whether it has a bias."""
+def plain_config(layer, has_bias):
+    """Configuration of a linear layer of a kernel, and a bias or none.
+
+    Without LoRA: `Values` have it merged.
+    """
+    config = layer.get_config()
+    for name in ("lora_rank", "lora_alpha"):
+        config.pop(name, None)
     if not kinds.is_dense_einsum(layer):
-        return {"use_bias": has_bias}
+        return {**config, "use_bias": has_bias}
     _, _, outputs = einsum_specs(layer.equation)
-    return {"bias_axes": outputs[-1] if has_bias else None}
+    return {**config, "bias_axes": outputs[-1] if has_bias else None}
 
 
 def twin(layer, values, **changes):
     """A function of arrays that does what a linear layer does, with other values."""
 
     def run(parts):
-        config = layer.get_config()
-        config |= {"name": None, **bias_config(layer, bool(values.bias)), **changes}
-        copy = type(layer).from_config(config)
+        config = plain_config(layer, bool(values.bias))
+        copy = type(layer).from_config({**config, "name": None, **changes})
         return call(copy, parts, weights=[*values.kernel, *values.bias])
 
     return run

