@@ -22,7 +22,7 @@ from cvzoo import figures, layers
 from cvzoo.layers import structured
 
 SIZE, EXAMPLES, BATCH, STEPS, LEARNING_RATE = 32, 10_000, 100, 5000, 0.01
-# The step before which the paper's curves differ most.
+# A step at which the paper's curves are far apart.
 EARLY = 150
 # Of the paper's figure: the losses at step 150, and at the end.
 PUBLISHED = {"DC 2": (1.35, 1.32), "ACDC 2": (43.3, 2.19), "ACDC 4": (24.3, 1.40)}
@@ -245,7 +245,7 @@ def binned(losses, bins=60):
         The middle step of each bin, counted from 1, and means `(seeds, bins)`.
     """
     steps = losses.shape[1]
-    starts = np.unique(np.geomspace(1, steps, bins).astype(int)) - 1
+    starts = np.unique(np.geomspace(1, steps, bins + 1)[:-1].astype(int)) - 1
     ends = np.append(starts[1:], steps)
     sums = np.add.reduceat(losses, starts, axis=1)
     return (starts + 1 + ends) / 2, sums / (ends - starts)
@@ -253,26 +253,29 @@ def binned(losses, bins=60):
 
 def draw(results, floors, path):
     """Draws the panels: medians over seeds, and their ranges as bands."""
-    figure, axes = figures.new_figure(12, 5.2, columns=len(results))
+    figure, axes = figures.new_figure(12, 6.5, columns=len(results))
     for panel, (name, by_name) in zip(axes, results.items(), strict=True):
         setting = SETTINGS[name]
         _draw_models(panel, by_name)
         whole, total = floors[name]
-        panel.axhline(whole, color="0.5", linewidth=1)
-        panel.text(1.1, whole * 1.03, "least squares", color="0.35", fontsize=9)
+        panel.axhline(whole, color="0.5", linestyle="-.", label="least squares")
         if setting.integers:
-            panel.axhline(total, color="0.5", linewidth=1)
-            text = "least squares on the sum of the inputs alone"
-            panel.text(1.1, total * 1.03, text, color="0.35", fontsize=9)
+            text = "least squares on the inputs' sum"
+            panel.axhline(total, color="0.5", linestyle=":", label=text)
             _draw_published(panel)
+            panel.set_yscale("log")
+            panel.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
+            panel.set_ylim(1, 90)
+        else:
+            panel.set_ylim(0, 6)
         panel.set_xscale("log")
-        panel.set_yscale("log")
-        panel.set_ylim(whole * 0.9, 90 if setting.integers else 10)
         panel.set_xlabel("step")
         panel.set_ylabel("training loss")
         panel.set_title(setting.title)
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=9)
+        panel.legend(
+            fontsize=9, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.11)
+        )
     return figures.save(figure, path)
 
 
@@ -301,7 +304,9 @@ def _draw_published(panel):
             losses,
             markers[name],
             color=COLOURS[name.split()[0]],
-            markerfacecolor="none",
+            markeredgecolor="black",
+            markersize=8,
+            zorder=3,
             clip_on=False,
             label=f"{name}, the paper's figure",
         )
