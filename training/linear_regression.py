@@ -92,13 +92,17 @@ class Result:
     losses: np.ndarray
 
     def early(self):
-        """Each seed's mean of the ten losses around step 150."""
-        return self.losses[:, EARLY - 5 : EARLY + 5].mean(axis=1)
+        """Each seed's mean of the ten losses around step 150, like `last`."""
+        return _mean(self.losses[:, EARLY - 5 : EARLY + 5])
 
     def last(self):
         """Each seed's mean over the last hundred steps, infinite if it diverged."""
-        means = self.losses[:, -100:].mean(axis=1)
-        return np.where(np.isfinite(means), means, np.inf)
+        return _mean(self.losses[:, -100:])
+
+
+def _mean(losses):
+    means = losses.mean(axis=1)
+    return np.where(np.isfinite(means), means, np.inf)
 
 
 def draw_data(setting, seed, size=SIZE, examples=EXAMPLES):
@@ -252,7 +256,7 @@ def binned(losses, bins=60):
 
 
 def draw(results, floors, path):
-    """Draws the panels: medians over seeds, and their ranges as bands."""
+    """Draws the panels: medians and ranges over the seeds that did not diverge."""
     figure, axes = figures.new_figure(12, 6.5, columns=len(results))
     for panel, (name, by_name) in zip(axes, results.items(), strict=True):
         setting = SETTINGS[name]
@@ -285,10 +289,14 @@ def _draw_models(panel, by_name):
             kind, depth = name, ""
         else:
             kind, _, depth = name.rpartition(" ")
-        steps, means = binned(result.losses)
+        converged = np.isfinite(result.last())
+        steps, means = binned(result.losses[converged])
         label = f"{name} ({result.parameters:,} numbers)"
-        if np.isinf(result.last()).any():
-            label += ", diverges"
+        if not converged.all():
+            label += f", {(~converged).sum()} of {len(converged)} diverge"
+        if not converged.any():
+            panel.plot([], [], label=label, color=COLOURS[kind])
+            continue
         style = {"color": COLOURS[kind], "linestyle": DASHES[depth]}
         panel.plot(steps, np.median(means, axis=0), label=label, **style)
         panel.fill_between(
