@@ -62,3 +62,4 @@ from cvzoo.layers.pooling import (
     ComplexMaxPooling3D,
 )
 from cvzoo.layers.short_time import STFT, InverseSTFT
+from cvzoo.layers.widely_linear import WidelyLinear
