@@ -63,11 +63,18 @@ SPEECH = [
     layers.ComplexDense(5),
     layers.InverseSTFT(20, 8, 4),
 ]
+WAVELETS = [layers.Scattering2D(1, 2, 1), keras.layers.Dense(3)]
 
 
 @pytest.mark.parametrize(
     ("shape", "stack"),
-    [((13, 13, 2), IMAGE), ((20, 2), SIGNAL), ((20,), SPEECH), ((8,), CIRCULANT)],
+    [
+        ((13, 13, 2), IMAGE),
+        ((20, 2), SIGNAL),
+        ((20,), SPEECH),
+        ((8,), CIRCULANT),
+        ((9, 8, 2), WAVELETS),
+    ],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):
     x = inputs = keras.Input(shape, name="inputs")

@@ -3,9 +3,12 @@
 import keras
 from keras import ops as kops
 
-from cvzoo.layers.linear import check_size
+from cvzoo.layers.linear import check_choice, check_size
 from cvzoo.ops import scattering, wavelets
 from cvzoo.ops.pairs import is_complex
+
+# Of images, with the axes of height, width and channels.
+DATA_FORMATS = {"channels_last": (1, 2, 3), "channels_first": (2, 3, 1)}
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -49,31 +52,32 @@ class Scattering2D(keras.layers.Layer):
         if max_order not in (1, 2):
             raise ValueError(f"`max_order` must be 1 or 2. Received: {max_order!r}")
         self.max_order = max_order
-        self.data_format = data_format or keras.config.image_data_format()
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                "`data_format` must be 'channels_last' or 'channels_first'. Received: "
-                f"{data_format!r}"
-            )
+        data_format = data_format or keras.config.image_data_format()
+        self.data_format = check_choice("data_format", data_format, DATA_FORMATS)
 
     def __call__(self, inputs, *args, **kwargs):
         if isinstance(inputs, (tuple, list)) or is_complex(inputs):
             raise ValueError(
-                f"Scattering2D '{self.name}' takes one real tensor of images. Received "
-                "a complex one or several. Put `cvzoo.layers.FromComplex('concatenated')"
-                "` before it."
+                f"Scattering2D '{self.name}' takes one real tensor. Received a "
+                "complex one or several. Put `cvzoo.layers.FromComplex('modulus')` or "
+                "`FromComplex('concatenated')` before it."
             )
         return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape):
-        *size, _ = self._sizes(input_shape)
-        size = scattering.padded_size(size, self.J)
-        self.low, self.wavelets = wavelets.filter_bank(size, self.J, self.L)
+        sizes = self._sizes(input_shape)
+        # Filters are for images of this size.
+        axes = dict(zip(DATA_FORMATS[self.data_format], sizes, strict=True))
+        self.input_spec = keras.InputSpec(ndim=4, axes=axes)
+        *self.size, self.channels = sizes
+        self.padded_size = scattering.padded_size(self.size, self.J)
+        filters = wavelets.filter_bank(self.padded_size, self.J, self.L)
+        self.low, self.wavelets = filters
         self.built = True
 
     def _sizes(self, shape):
         """Height, width and channels."""
-        axes = (1, 2, 3) if self.data_format == "channels_last" else (2, 3, 1)
+        axes = DATA_FORMATS[self.data_format]
         sizes = [shape[axis] for axis in axes] if len(shape) == 4 else [None]
         if None in sizes:
             raise ValueError(
@@ -90,17 +94,17 @@ class Scattering2D(keras.layers.Layer):
         return sizes
 
     def call(self, inputs):
-        *size, channels = self._sizes(inputs.shape)
         wide = "float64" if self.compute_dtype == "float64" else "float32"
         images = kops.cast(inputs, wide)
         if self.data_format == "channels_last":
             images = kops.transpose(images, (0, 3, 1, 2))
-        images = kops.reshape(images, (-1, *size))
-        images = scattering.reflect(images, scattering.padded_size(size, self.J))
+        images = kops.reshape(images, (-1, *self.size))
+        images = scattering.reflect(images, self.padded_size)
         paths = scattering.scattering(images, self.low, self.wavelets, self.max_order)
         # What is left of the border.
         paths = kops.cast(paths[..., 1:-1, 1:-1], self.compute_dtype)
-        outputs = kops.reshape(paths, (-1, channels * paths.shape[1], *paths.shape[2:]))
+        _, count, *size = paths.shape
+        outputs = kops.reshape(paths, (-1, self.channels * count, *size))
         if self.data_format == "channels_last":
             outputs = kops.transpose(outputs, (0, 2, 3, 1))
         return outputs

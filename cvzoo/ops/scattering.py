@@ -10,7 +10,7 @@ from keras import ops
 
 
 def count_paths(scales, angles, order):
-    """Number of outputs that an image has: `1 + J·L`, and `L²·J(J − 1)/2` of order 2."""
+    """Number of paths: `1 + J·L`, and `L²·J(J − 1)/2` more of order 2."""
     second = angles**2 * scales * (scales - 1) // 2
     return 1 + scales * angles + (second if order == 2 else 0)
 
@@ -86,15 +86,16 @@ def _moduli(spectrum, filters, step):
 
 def _subsample(spectrum, filters, step):
     """Spectra of filtered images, of every `step`th pixel: means over aliases."""
-    product = spectrum * ops.cast(filters, spectrum.dtype)
+    # Not `ops.mean`, which computes complex128 as complex64.
+    product = spectrum * ops.cast(filters / step**2, spectrum.dtype)
     if step == 1:
         return product
     *leading, height, width = product.shape
     # One axis after the other, which TensorFlow does without transposing.
     folded = ops.reshape(product, (-1, *leading[1:], step, height // step, width))
-    rows = ops.mean(folded, axis=-3)
+    rows = ops.sum(folded, axis=-3)
     folded = ops.reshape(rows, (-1, *leading[1:], height // step, step, width // step))
-    return ops.mean(folded, axis=-2)
+    return ops.sum(folded, axis=-2)
 
 
 def _fourier(real):

@@ -25,8 +25,8 @@ def filter_bank(size, scales, angles):
         angles: Number L of angles.
 
     Returns:
-        `low[r]`, arrays `(height / 2^r, width / 2^r)` for `r < J`; and `wavelets[j][r]`,
-        arrays `(L, height / 2^r, width / 2^r)` for `r < max(j, 1)`.
+        `low[r]`, arrays `(height / 2^r, width / 2^r)` for `r < J`; and
+        `wavelets[j][r]`, arrays `(L, height / 2^r, width / 2^r)` for `r < max(j, 1)`.
 
     Reference:
         Mallat, 2012; Bruna and Mallat, 2013; `kymatio/scattering2d/filter_bank.py`.
