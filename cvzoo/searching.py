@@ -123,11 +123,11 @@ class Search:
 
     def for_metric(self, max_loss, pressure):
         """The smallest model that loses at most `max_loss`; whether there is one."""
-        if self._watched.is_larger_better and 0 < self._before <= max_loss:
+        if "acc" in self._watched.name and max_loss >= self._before:
             raise ValueError(
-                f"`max_metric_loss` is in units of {self._watched.name}, which is "
-                f"{self._before:.4f} now; 0.01 is one point of accuracy. Received: "
-                f"{max_loss}, which any model meets"
+                "`max_metric_loss` is in units of the metric: 0.01 is one point of "
+                f"accuracy. Received: {max_loss}, which any model meets, as "
+                f"{self._watched.name} is {self._before:.4f} now"
             )
         low = high = None
         while len(self.results) < self._trials:

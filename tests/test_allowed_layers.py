@@ -22,6 +22,7 @@ IMAGE = [
     layers.ToComplex("concatenated"),
     layers.ComplexConv2D(4, 3, padding="circular", strides=2, activation="relu"),
     layers.ComplexBatchNormalization(affine="symmetric"),
+    layers.WidelyLinear(),
     layers.ModReLU(),
     layers.ComplexDepthwiseConv2D(2, depth_multiplier=2, padding="same"),
     layers.AdaptiveModReLU(),
@@ -73,6 +74,7 @@ SPEECH = [
     layers.ComplexDense(5),
     layers.InverseSTFT(20, 8, 4),
 ]
+WAVELETS = [layers.Scattering2D(1, 2, 1), keras.layers.Dense(3)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,7 @@ SPEECH = [
         ((20,), SPEECH),
         ((8,), CIRCULANT),
         ((8,), STRUCTURED),
+        ((9, 8, 2), WAVELETS),
     ],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):

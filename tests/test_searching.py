@@ -53,6 +53,13 @@ def test_the_search_says_when_nothing_is_good_enough():
     )
 
 
+def test_a_loss_of_accuracy_that_any_model_meets_is_refused():
+    found = search()
+    with pytest.raises(ValueError, match="0.01 is one point of accuracy. Received: 2"):
+        found.for_metric(2, 1.0)
+    assert found.results == []
+
+
 @pytest.mark.parametrize("method", ["magnitude", "ard"])
 @pytest.mark.parametrize("target", [3.0, 40.0, 500.0])
 def test_the_search_for_a_compression_ends_near_it(method, target):
