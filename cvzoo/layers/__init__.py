@@ -1,5 +1,6 @@
 """Complex and sparsifiable Keras layers."""
 
+from cvzoo.layers import structured
 from cvzoo.layers.activations import (
     AdaptiveModReLU,
     Cardioid,

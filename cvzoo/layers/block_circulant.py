@@ -4,7 +4,7 @@ import keras
 from keras import ops as kops
 
 from cvzoo import ops
-from cvzoo.layers.linear import check_size
+from cvzoo.layers.linear import check_last_axis, check_size
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -56,13 +56,7 @@ class BlockCirculant(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                f"BlockCirculant '{self.name}' needs inputs of shape "
-                "(batch, ..., inputs) with a known last axis. Received shape "
-                f"{tuple(input_shape)}"
-            )
-        self.inputs = input_shape[-1]
+        self.inputs = check_last_axis(self, input_shape)
         rows, columns = (-(-n // self.block_size) for n in (self.units, self.inputs))
         self.kernel = self.add_weight(
             name="kernel",

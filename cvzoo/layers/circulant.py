@@ -11,7 +11,7 @@ from cvzoo.layers.initializers import (
     RandomSigns,
     complex_initializer,
 )
-from cvzoo.layers.linear import check_choice, check_size
+from cvzoo.layers.linear import check_choice, check_last_axis, check_size
 
 RECTANGULAR, PADDINGS = ("pad", "blocks"), ("left", "right")
 ORDERS = ("circulant_first", "diagonal_first")
@@ -65,13 +65,7 @@ class CirculantBase:
 
     def build(self, input_shape):
         shape = input_shape[0] if self.field == "complex" else input_shape
-        if len(shape) < 2 or shape[-1] is None:
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' needs inputs of shape "
-                "(batch, ..., inputs) with a known last axis. Received shape "
-                f"{tuple(shape)}"
-            )
-        self.inputs = shape[-1]
+        self.inputs = check_last_axis(self, shape)
         if self.rectangular == "blocks":
             self.size, self.blocks = self.inputs, -(-self.units // self.inputs)
         else:

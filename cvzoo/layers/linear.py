@@ -288,6 +288,17 @@ def check_size(name, value):
     return value
 
 
+def check_last_axis(layer, shape):
+    """Size of the last axis of inputs of such a shape, which must be known."""
+    if len(shape) < 2 or shape[-1] is None:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}' needs inputs of shape "
+            "(batch, ..., inputs) with a known last axis. Received shape "
+            f"{tuple(shape)}"
+        )
+    return shape[-1]
+
+
 def check_choice(name, value, known):
     """The value of an argument that must be one of some."""
     if value not in known:

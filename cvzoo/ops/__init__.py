@@ -6,6 +6,11 @@ from cvzoo.ops.circulant import (
     circulant_product,
     complex_circulant_product,
 )
+from cvzoo.ops.cosine import (
+    cosine_product,
+    cosine_transform,
+    inverse_cosine_transform,
+)
 from cvzoo.ops.divergences import (
     ARD_COMPLEX,
     ARD_REAL,
@@ -20,6 +25,8 @@ from cvzoo.ops.divergences import (
     summed_divergence,
     unit_divergence,
 )
+from cvzoo.ops.hadamard import hadamard_transform
+from cvzoo.ops.hashing import murmur_hash
 from cvzoo.ops.noise import (
     add_complex_noise,
     add_correlated_noise,
@@ -46,3 +53,4 @@ from cvzoo.ops.products import (
     conv,
     join_last_two,
 )
+from cvzoo.ops.toeplitz import toeplitz_product

@@ -26,7 +26,7 @@ def circulant_product(inputs, kernel, transpose=False):
         Paper 1, §3: `F⁻¹(F c ⊙ F x)`.
     """
     dtype = inputs.dtype
-    inputs, kernel = _wide(inputs, dtype), _wide(kernel, dtype)
+    inputs, kernel = wide(inputs, dtype), wide(kernel, dtype)
     if transpose:
         kernel = reverse(kernel)
     if keras.backend.backend() == "tensorflow":
@@ -49,8 +49,8 @@ def complex_circulant_product(inputs, kernel, transpose=False):
         Pair of the shape and dtype of the inputs.
     """
     dtype = inputs[0].dtype
-    inputs = tuple(_wide(part, dtype) for part in inputs)
-    kernel = tuple(_wide(part, dtype) for part in kernel)
+    inputs = tuple(wide(part, dtype) for part in inputs)
+    kernel = tuple(wide(part, dtype) for part in kernel)
     if transpose:
         kernel = tuple(reverse(part) for part in kernel)
     if keras.backend.backend() == "tensorflow":
@@ -75,9 +75,9 @@ def block_circulant_product(inputs, kernel):
         Tensor `(..., p · b)` of the dtype of the inputs.
     """
     dtype = inputs.dtype
-    inputs, kernel = _wide(inputs, dtype), _wide(kernel, dtype)
+    inputs, kernel = wide(inputs, dtype), wide(kernel, dtype)
     rows, columns, size = kernel.shape
-    blocks = ops.reshape(inputs, (*_leading(inputs), columns, size))
+    blocks = ops.reshape(inputs, (*leading(inputs), columns, size))
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -93,7 +93,7 @@ def block_circulant_product(inputs, kernel):
 
         spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
         outputs = ops.irfft(spectrum, fft_length=size)
-    outputs = ops.reshape(outputs, (*_leading(inputs), rows * size))
+    outputs = ops.reshape(outputs, (*leading(inputs), rows * size))
     return ops.cast(outputs, dtype)
 
 
@@ -109,13 +109,13 @@ def reverse(kernel):
     return ops.roll(ops.flip(kernel, axis=-1), 1, axis=-1)
 
 
-def _wide(tensor, dtype):
+def wide(tensor, dtype):
     """At least float32, as its inputs of some dtype are."""
     is_double = keras.backend.standardize_dtype(dtype) == "float64"
     return ops.cast(tensor, "float64" if is_double else "float32")
 
 
-def _leading(tensor):
+def leading(tensor):
     """Shape without the last axis, with -1 for one size that is not known."""
     shape = ops.shape(tensor)[:-1]
     unknown = [place for place, size in enumerate(tensor.shape[:-1]) if size is None]
