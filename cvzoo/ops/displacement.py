@@ -12,15 +12,11 @@ rank; De Sa, Gu, Puttagunta, Ré & Rudra, 2018: A two-pronged progress in struct
 matrix vector multiplication.
 """
 
-import functools
-
-import keras
 from keras import ops
 
+from cvzoo.ops.circulant import leading, wide
+from cvzoo.ops.krylov import subdiagonal_krylov, tridiagonal_krylov
 from cvzoo.ops.polynomials import polynomial_products, transposed_products
-
-# Matrices of this size or less are written out, which is faster than transforms.
-BLOCK = 64
 
 
 def toeplitz_like_product(inputs, left, right, corner=True):
@@ -46,8 +42,8 @@ def toeplitz_like_product(inputs, left, right, corner=True):
         repeated = ops.concatenate([rows, right_corner * rows], axis=-1)[:, :-1]
         sums = transposed_products(repeated[:, None], right[None])
         powers = polynomial_products(sums, left[None])[:, 0]
-        above = ops.pad(powers[:, size:], [(0, 0), (0, 1)])
-        return powers[:, :size] + left_corner * above
+        low, high = ops.split(powers, [size], axis=-1)
+        return low + left_corner * ops.pad(high, [(0, 0), (0, 1)])
 
     return _by_rows(product, inputs, left, right)
 
@@ -73,8 +69,42 @@ def subdiagonal_product(
     """
 
     def product(rows, left, right, left_operator, right_operator):
-        krylov = _Subdiagonal(right_operator, right, corner)
+        krylov = subdiagonal_krylov(right_operator, right, corner)
         sums = krylov.transposed_product(rows)
-        return _Subdiagonal(left_operator, left, corner).product(sums)
+        return subdiagonal_krylov(left_operator, left, corner).product(sums)
 
     return _by_rows(product, inputs, left, right, left_operator, right_operator)
+
+
+def tridiagonal_product(inputs, left, right, left_operator, right_operator):
+    """`M · x` for each `x` along the last axis, where A and B are tridiagonal.
+
+    No fast way is known to work well in single precision: the Krylov matrices are written
+    out, r · n² numbers each, in n steps one after the other.
+
+    Args:
+        inputs: Tensor `(..., n)`.
+        left: Tensor `(r, n)`: the vectors g.
+        right: Tensor `(r, n)`: the vectors h.
+        left_operator: Tensor `(3, n)`: of A, as in `tridiagonal_krylov`.
+        right_operator: Tensor `(3, n)`: of B.
+
+    Returns:
+        Tensor of the shape and dtype of the inputs.
+    """
+
+    def product(rows, left, right, left_operator, right_operator):
+        size = rows.shape[-1]
+        left = ops.reshape(tridiagonal_krylov(left_operator, left), (-1, size))
+        right = ops.reshape(tridiagonal_krylov(right_operator, right), (-1, size))
+        return ops.matmul(ops.matmul(rows, ops.transpose(right)), left)
+
+    return _by_rows(product, inputs, left, right, left_operator, right_operator)
+
+
+def _by_rows(product, inputs, *tensors):
+    """A product with rows `(b, n)`, for inputs of any rank and dtype."""
+    dtype, size = inputs.dtype, inputs.shape[-1]
+    rows = ops.reshape(wide(inputs, dtype), (-1, size))
+    outputs = product(rows, *(wide(tensor, dtype) for tensor in tensors))
+    return ops.cast(ops.reshape(outputs, (*leading(inputs), size)), dtype)

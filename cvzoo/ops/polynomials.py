@@ -70,7 +70,9 @@ def _form(target, size, longest, **tensors):
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_form(target, size, length, tensors)
     spectra = {name: ops.rfft(one, length) for name, one in tensors.items()}
-    equation, (a, b), (u, v) = _factors(target, spectra, lambda pair: (pair[0], -pair[1]))
+    equation, (a, b), (u, v) = _factors(
+        target, spectra, lambda pair: (pair[0], -pair[1])
+    )
     sums = functools.partial(ops.einsum, equation)
     spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
     return ops.irfft(spectrum, length)[..., :size]
