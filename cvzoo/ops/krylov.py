@@ -13,7 +13,7 @@ from cvzoo.ops.compiling import compiler
 from cvzoo.ops.polynomials import polynomial_products, transposed_products
 
 # Matrices of this size or less are written out, which is faster than transforms.
-BLOCK = 64
+BLOCK = 32
 
 
 class SubdiagonalKrylov(NamedTuple):

@@ -15,6 +15,8 @@ import keras
 from keras import ops
 
 AXES = {"left": "bqf", "right": "rqf", "product": "brf"}
+# Place, among `brqf`, of the axis that each has not.
+MISSING = {"left": 1, "right": 0, "product": 2}
 
 
 def polynomial_products(left, right):
@@ -70,10 +72,8 @@ def _form(target, size, longest, **tensors):
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_form(target, size, length, tensors)
     spectra = {name: ops.rfft(one, length) for name, one in tensors.items()}
-    equation, (a, b), (u, v) = _factors(
-        target, spectra, lambda pair: (pair[0], -pair[1])
-    )
-    sums = functools.partial(ops.einsum, equation)
+    (a, b), (u, v) = _factors(target, spectra, lambda pair: (pair[0], -pair[1]))
+    sums = functools.partial(ops.einsum, _equation(target, spectra))
     spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
     return ops.irfft(spectrum, length)[..., :size]
 
@@ -85,8 +85,20 @@ def _tensorflow_form(target, size, length, tensors):
     """
     import tensorflow as tf
 
+    # Both public forms have it.
+    rank, terms, _ = tensors["right"].shape
+
     def values(target, size, spectra):
-        spectrum = tf.einsum(*_factors(target, spectra, tf.math.conj))
+        factors = _factors(target, spectra, tf.math.conj)
+        if 1 in (rank, terms):
+            # The transposes of `einsum` would take longer than all else.
+            factors = (
+                tf.expand_dims(factor, MISSING[name])
+                for name, factor in zip(spectra, factors, strict=True)
+            )
+            spectrum = tf.reduce_sum(tf.multiply(*factors), MISSING[target])
+        else:
+            spectrum = tf.einsum(_equation(target, spectra), *factors)
         return tf.signal.irfft(spectrum, [length])[..., :size]
 
     @tf.custom_gradient
@@ -106,9 +118,12 @@ def _tensorflow_form(target, size, length, tensors):
     return form(*tensors.values())
 
 
+def _equation(target, spectra):
+    """That of the `einsum` of the two others."""
+    return ",".join(AXES[name] for name in spectra) + "->" + AXES[target]
+
+
 def _factors(target, spectra, conjugate):
-    """Equation and factors of an `einsum`; what is correlated is conjugated."""
-    equation = ",".join(AXES[name] for name in spectra) + "->" + AXES[target]
+    """Factors of the product of spectra: what is correlated is conjugated."""
     kept = AXES if target == "product" else ["product"]
-    factors = [one if name in kept else conjugate(one) for name, one in spectra.items()]
-    return equation, *factors
+    return [one if name in kept else conjugate(one) for name, one in spectra.items()]
