@@ -7,6 +7,8 @@ import keras
 from cvzoo import layers
 from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
+from cvzoo.layers.structured.acdc import DIAGONALS
+from cvzoo.layers.structured.permutation import MOST_SEEDS
 
 LARGEST_AXIS = 2**24
 LARGEST_NUMBER = 1e30
@@ -34,6 +36,14 @@ def is_integer(value, low=-LARGEST_AXIS, high=LARGEST_AXIS):
 
 def is_size(value):
     return is_integer(value, low=1)
+
+
+def is_size_or_none(value):
+    return value is None or is_size(value)
+
+
+def is_seed(value):
+    return is_integer(value, low=0, high=MOST_SEEDS - 1)
 
 
 def is_number(value):
@@ -93,6 +103,7 @@ _CIRCULANT = {
     "padding": one_of(*PADDINGS),
     "transpose": is_boolean,
 }
+_SQUARE = {**_DENSE, "padding": one_of(*PADDINGS)}
 _DIAGONAL_CIRCULANT = {
     **_CIRCULANT,
     "order": one_of(*ORDERS),
@@ -304,6 +315,26 @@ LAYERS = {
         "order": one_of(*ORDERS),
         "use_bias": is_boolean,
     },
+    layers.structured.ACDC: {
+        **_SQUARE,
+        "diagonal_at": one_of(*DIAGONALS),
+        "permute": is_boolean,
+        "seed": is_seed,
+    },
+    layers.structured.DiagonalToeplitz: _SQUARE,
+    layers.structured.Fastfood: {**_SQUARE, "seed": is_seed},
+    layers.structured.HashedDense: {
+        **_DENSE,
+        "buckets": is_size_or_none,
+        "compression": is_number_or_none,
+        "seed": is_seed,
+    },
+    layers.structured.LowRank: {
+        **_DENSE,
+        "rank": is_size,
+        "overcomplete": is_boolean,
+    },
+    layers.structured.Toeplitz: _SQUARE,
     layers.ComplexBatchNormalization: {**_NORMALIZATION, "affine": _AFFINE},
     layers.ComplexConv1D: _CONVOLUTION,
     layers.ComplexConv1DTranspose: _TRANSPOSED,

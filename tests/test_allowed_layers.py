@@ -11,10 +11,10 @@ from cvzoo import allowed_layers, layers
 def test_every_public_layer_is_on_the_list():
     public = [
         kind
-        for kind in vars(layers).values()
+        for kind in (vars(layers) | vars(layers.structured)).values()
         if isinstance(kind, type) and issubclass(kind, keras.layers.Layer)
     ]
-    assert len(public) > 40
+    assert len(public) > 46
     assert [kind for kind in public if kind not in allowed_layers.LAYERS] == []
 
 
@@ -58,6 +58,15 @@ CIRCULANT = [
     layers.ComplexCirculant(4, use_bias=False),
     layers.FromComplex("modulus"),
 ]
+STRUCTURED = [
+    layers.structured.Toeplitz(7, activation="relu", padding="left"),
+    layers.structured.DiagonalToeplitz(9, use_bias=False),
+    layers.structured.ACDC(6, diagonal_at="outputs", permute=True),
+    layers.structured.LowRank(5, 6, overcomplete=True),
+    layers.structured.Fastfood(9, seed=2**32 - 1),
+    layers.structured.HashedDense(6, compression=2.5),
+    layers.structured.HashedDense(5, buckets=4),
+]
 SPEECH = [
     layers.STFT(8, 4),
     layers.ComplexDense(5),
@@ -67,7 +76,13 @@ SPEECH = [
 
 @pytest.mark.parametrize(
     ("shape", "stack"),
-    [((13, 13, 2), IMAGE), ((20, 2), SIGNAL), ((20,), SPEECH), ((8,), CIRCULANT)],
+    [
+        ((13, 13, 2), IMAGE),
+        ((20, 2), SIGNAL),
+        ((20,), SPEECH),
+        ((8,), CIRCULANT),
+        ((8,), STRUCTURED),
+    ],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):
     x = inputs = keras.Input(shape, name="inputs")

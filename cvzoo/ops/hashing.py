@@ -7,7 +7,7 @@ def murmur_hash(keys, seed):
     """MurmurHash3 (x86, 32 bits) of integers, as four bytes, the lowest first.
 
     Args:
-        keys: Integer tensor, in [0, 2³¹).
+        keys: Tensor of int32.
         seed: Integer in [0, 2³²).
 
     Returns:

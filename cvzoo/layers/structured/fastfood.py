@@ -78,5 +78,5 @@ class Fastfood(SquareDense):
 def _row_norms(shape, dtype=None):
     """Norms of rows of n normal numbers, over √n, which is about G's norm."""
     size = shape[0]
-    squared = 2 * keras.random.gamma(shape, size / 2, dtype=dtype)
-    return kops.sqrt(squared / size)
+    squared = 2 * keras.random.gamma(shape, size / 2, dtype="float32")
+    return kops.cast(kops.sqrt(squared / size), dtype or keras.config.floatx())

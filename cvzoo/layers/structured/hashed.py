@@ -62,9 +62,10 @@ class HashedDense(StructuredDense):
                 f"buckets={buckets}, compression={compression}"
             )
         self.buckets = None if buckets is None else check_size("buckets", buckets)
-        if compression is not None and not compression >= 1:
+        is_number = isinstance(compression, int | float)
+        if compression is not None and not (is_number and compression >= 1):
             raise ValueError(
-                f"`compression` must be at least 1. Received: {compression}"
+                f"`compression` must be a number of at least 1. Received: {compression}"
             )
         self.compression = compression
         self.seed = check_seed(seed)
