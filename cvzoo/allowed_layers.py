@@ -8,6 +8,7 @@ from cvzoo import layers
 from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
 from cvzoo.layers.structured.acdc import DIAGONALS
+from cvzoo.layers.structured.displacement import OPERATORS
 from cvzoo.layers.structured.permutation import MOST_SEEDS
 
 LARGEST_AXIS = 2**24
@@ -328,6 +329,13 @@ LAYERS = {
         "buckets": is_size_or_none,
         "compression": is_number_or_none,
         "seed": is_seed,
+    },
+    layers.structured.LowDisplacementRank: {
+        **_SQUARE,
+        "rank": is_size,
+        "operators": one_of(*OPERATORS),
+        "corner": is_boolean,
+        "tied": is_boolean,
     },
     layers.structured.LowRank: {
         **_DENSE,

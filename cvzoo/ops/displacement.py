@@ -1,15 +1,15 @@
 """Products with matrices of low displacement rank.
 
-With operators A and B and r pairs of vectors g, h of size n, such a matrix is
+With operators A and B, and r pairs of vectors g, h of size n, such a matrix is
 
     M = Σᵢ K(A, gᵢ) · K(B, hᵢ)ᵀ,    K(A, v) = [v, A v, …, Aⁿ⁻¹ v],
 
-of Krylov matrices. Products take two steps, `w[i, k] = x · Bᵏ hᵢ`, the transposed product,
-and `y = Σ w[i, k] Aᵏ gᵢ`. Which operators there are decides how fast these are.
+of Krylov matrices. A product takes two steps, `w[i, k] = x · Bᵏ hᵢ` and then
+`y = Σ w[i, k] Aᵏ gᵢ`. How fast they are depends on the kind of operators.
 
 Thomas, Gu, Dao, Rudra & Ré, 2018: Learning compressed transforms with low displacement
-rank; De Sa, Gu, Puttagunta, Ré & Rudra, 2018: A two-pronged progress in structured dense
-matrix vector multiplication.
+rank. De Sa, Gu, Puttagunta, Ré & Rudra, 2018: A two-pronged progress in structured
+dense matrix vector multiplication.
 """
 
 from keras import ops
@@ -79,8 +79,7 @@ def subdiagonal_product(
 def tridiagonal_product(inputs, left, right, left_operator, right_operator):
     """`M · x` for each `x` along the last axis, where A and B are tridiagonal.
 
-    No fast way is known to work well in single precision: the Krylov matrices are written
-    out, r · n² numbers each, in n steps one after the other.
+    Here the Krylov matrices are written out, r · n² numbers for each of A and B.
 
     Args:
         inputs: Tensor `(..., n)`.

@@ -1,10 +1,11 @@
 """Krylov matrices `K(A, v) = [v, A v, …, Aⁿ⁻¹ v]`, and products with them.
 
-Vectors come as `(r, n)`, for r matrices of one operator A. Products with all of them are
-of rows `(b, n)`, `w[i, k] = x · Aᵏ vᵢ`, and of `(b, r, n)`, `y = Σ w[i, k] Aᵏ vᵢ`; each is
-the other's transpose.
+Vectors come as `(r, n)`, for r matrices of one operator A. There are two products with
+all of them: of rows `(b, n)`, `w[i, k] = x · Aᵏ vᵢ`; and the transpose of that, of
+`(b, r, n)`, `y = Σ w[i, k] Aᵏ vᵢ`.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -19,23 +20,23 @@ BLOCK = 32
 class SubdiagonalKrylov(NamedTuple):
     """The Krylov matrices of `(A v)[j] = a[j] · v[j−1]`, in factors for fast products.
 
-    Halved, A is two blocks of its kind and one entry `link` that joins them. With `e` a
-    unit vector and `(1 − t A)⁻¹ = Σ tᵏ Aᵏ`, and with left and right for the halves,
+    Halved, A is two blocks of its kind, and one entry `link` that joins them. With
+    `R = (1 − t A)⁻¹ = Σ tᵏ Aᵏ`, and e for unit vectors,
 
-        x (1 − t A)⁻¹ v = x (1 − t A)⁻¹ v of the left half + that of the right one
-            + t · link · x_right (1 − t A_right)⁻¹ e_first · e_last (1 − t A_left)⁻¹ v_left
+        x R v  =  (x R v of the left half)  +  (x R v of the right half)
+                  +  t · link · (x R e_first of the right) · (e_last R v of the left)
 
-    whose last term is a product of two polynomials in t: one has x times running products
-    of `a` as coefficients, the other one the last row of the left half's Krylov matrix.
-    Joined from small blocks on, it is n log² n operations, and products are all that
-    there are of `a`, which may be 0.
+    where the last term is a product of two polynomials in t. The coefficients of the
+    first one are x times running products of `a`, those of the second one the last row
+    of a Krylov matrix. Joined from small blocks on, that is n log² n operations. They
+    divide by nothing: `a` may be 0.
 
     Attributes:
         size: n.
-        blocks: Tensor `(r, q, m, m)`: transposed Krylov matrices of q blocks.
-        levels: For m, 2m, 4m, …, the factors of the right halves, `(q, m)`, and of the
-            left ones, `(r, q, m)`.
-        corner: The same two of the term that a corner `A[0, n−1]` adds, or `None`.
+        blocks: Tensor `(q · m, r, m)`: Krylov matrices of q blocks of size m.
+        levels: For m, 2m, 4m, …, running products of the right halves, `(q, m)`, and
+            last rows of the left ones times the links, `(r, q, m)`.
+        corner: The same two for the term that a corner `A[0, n−1]` adds, or `None`.
     """
 
     size: int
@@ -101,26 +102,25 @@ def subdiagonal_krylov(operator, vectors, corner=False):
     missing = count * width - size
     # With ones, nothing is lost on the way from entry n to the last one.
     steps = ops.pad(operator, [(0, missing)], constant_values=1)
-    steps = ops.reshape(steps, (count, width))
-    padded = ops.reshape(_pad_last(vectors, 0, missing), (rank, count, width))
-    links, steps = steps[:, 0], _pad_last(steps[:, 1:], 1, 0)
-    blocks = _blocks(steps, padded)
-    last, running = blocks[..., -1], _running_products(steps)
+    links, steps = ops.split(ops.reshape(steps, (count, width)), [1], axis=-1)
+    vectors = ops.reshape(_pad_last(vectors, 0, missing), (rank, count, width))
+    blocks = _blocks(_pad_last(steps, 1, 0), vectors)
+    running = _running_products(_pad_last(steps, 1, 0, fill=1))
+    last = blocks[..., -1]
     levels = []
     while count > 1:
         count //= 2
-        links = ops.reshape(links, (count, 2))
-        running = ops.reshape(running, (count, 2, width))
-        last = ops.reshape(last, (rank, count, 2, width))
-        link, right = links[:, 1:], running[:, 1]
-        left = link * last[:, :, 0]
+        links, link = ops.unstack(ops.reshape(links, (count, 2, 1)), axis=1)
+        before, right = ops.unstack(ops.reshape(running, (count, 2, width)), axis=1)
+        left, after = ops.unstack(ops.reshape(last, (rank, count, 2, width)), axis=2)
+        left = link * left
         levels.append((right, left))
-        further = link * running[:, 0, -1:] * right
-        running = ops.concatenate([running[:, 0], further], axis=-1)
-        last = ops.concatenate([last[:, :, 1], left * right[:, -1:]], axis=-1)
-        links, width = links[:, 0], 2 * width
+        running = ops.concatenate([before, before[:, -1:] * link * right], axis=-1)
+        last = ops.concatenate([after, right[:, -1:] * left], axis=-1)
+        width *= 2
     wrap = (running[0, :size], operator[0] * last[:, 0, missing:]) if corner else None
-    blocks = ops.reshape(ops.transpose(blocks, (1, 3, 0, 2)), (-1, rank, blocks.shape[-1]))
+    blocks = ops.transpose(blocks, (1, 3, 0, 2))
+    blocks = ops.reshape(blocks, (-1, rank, blocks.shape[-1]))
     return SubdiagonalKrylov(size, blocks, levels, wrap)
 
 
@@ -130,10 +130,6 @@ def tridiagonal_krylov(operator, vectors):
     `(A v)[j] = a[0, j] · v[j−1] + a[1, j] · v[j] + a[2, j] · v[j+1]`, where indices go
     round: `a[0, 0]` is the upper right corner of A, and `a[2, n−1]` the lower left one.
 
-    The n steps are one compiled loop with TensorFlow, 10 times as fast as one by one. The
-    gradient steps back through the rows with the transposed operator: it needs nothing
-    but those, and holds one row more.
-
     Args:
         operator: Tensor `(3, n)`: `a`.
         vectors: Tensor `(r, n)`.
@@ -142,41 +138,47 @@ def tridiagonal_krylov(operator, vectors):
         Tensor `(n, r, n)`: row `[k, i]` is `Aᵏ vᵢ`.
     """
 
-    def powers(operator, vectors):
-        def step(power, _):
-            return ops.sum(operator[:, None] * _neighbours(power), axis=0), power
-
-        return ops.scan(step, vectors, length=vectors.shape[-1])[1]
-
-    def gradients(operator, rows, upstream):
-        def step(state, row_and_given):
-            adjoint, to_operator = state
-            row, given = row_and_given
-            to_operator += ops.sum(adjoint * _neighbours(row), axis=1)
-            below, middle, above = (one * adjoint for one in ops.unstack(operator))
-            adjoint = (
-                middle + ops.roll(below, -1, axis=-1) + ops.roll(above, 1, axis=-1)
-            )
-            return (given + adjoint, to_operator), None
-
-        state = ops.zeros_like(upstream[0]), ops.zeros_like(operator)
-        state, _ = ops.scan(step, state, (rows, upstream), reverse=True)
-        to_vectors, to_operator = state
-        return to_operator, to_vectors
-
-    compiled = compiler()
-
     @ops.custom_gradient
     def evaluate(operator, vectors):
-        rows = compiled(powers)(operator, vectors)
+        rows = _compiled(_powers)(operator, vectors)
 
         def gradient(*args, upstream=None):
             (upstream,) = args if upstream is None else (upstream,)
-            return compiled(gradients)(operator, rows, upstream)
+            return _compiled(_gradients)(operator, rows, upstream)
 
         return rows, gradient
 
     return evaluate(operator, vectors)
+
+
+@functools.cache
+def _compiled(function):
+    """n small steps are 10 times as fast as one compiled loop."""
+    return compiler()(function)
+
+
+def _powers(operator, vectors):
+    def step(power, _):
+        return ops.sum(operator[:, None] * _neighbours(power), axis=0), power
+
+    return ops.scan(step, vectors, length=vectors.shape[-1])[1]
+
+
+def _gradients(operator, rows, upstream):
+    """Back through the rows with the transposed operator, which needs only them."""
+
+    def step(state, row_and_given):
+        adjoint, to_operator = state
+        row, given = row_and_given
+        to_operator += ops.sum(adjoint * _neighbours(row), axis=1)
+        below, middle, above = (one * adjoint for one in ops.unstack(operator))
+        adjoint = middle + ops.roll(below, -1, axis=-1) + ops.roll(above, 1, axis=-1)
+        return (given + adjoint, to_operator), None
+
+    state = ops.zeros_like(upstream[0]), ops.zeros_like(operator)
+    state, _ = ops.scan(step, state, (rows, upstream), reverse=True)
+    to_vectors, to_operator = state
+    return to_operator, to_vectors
 
 
 def _neighbours(vectors):
@@ -189,7 +191,7 @@ def _blocks(steps, vectors):
     """`(r, q, m, m)`, Krylov matrices as rows, each twice as many from those before.
 
     Args:
-        steps: Tensor `(q, m)`: `a` of each block, with 0 first.
+        steps: Tensor `(q, m)`: `a` of each block, which begins with 0.
         vectors: Tensor `(r, q, m)`.
     """
     size = vectors.shape[-1]
@@ -203,21 +205,21 @@ def _blocks(steps, vectors):
 
 
 def _running_products(steps):
-    """`a[1] ⋯ a[j]` along the last axis.
+    """Products of the entries up to each, along the last axis.
 
-    Not `cumprod`, whose gradient in TensorFlow is not a number where `a` is 0.
+    Not `cumprod`, whose gradient in TensorFlow is not a number where one is 0.
     """
-    products = ops.concatenate([ops.ones_like(steps[:, :1]), steps[:, 1:]], axis=-1)
     done = 1
     while done < steps.shape[-1]:
-        products = products * _shifted(products, done, fill=1)
+        steps = steps * _shifted(steps, done, fill=1)
         done *= 2
-    return products
+    return steps
 
 
 def _shifted(tensor, places, fill=0):
     """Entries along the last axis moved on by some places."""
-    return _pad_last(tensor[..., :-places], places, 0, fill)
+    kept = tensor.shape[-1] - places
+    return _pad_last(_part(tensor, 0, kept), places, 0, fill)
 
 
 def _pad_last(tensor, before, after, fill=0):
@@ -227,5 +229,5 @@ def _pad_last(tensor, before, after, fill=0):
 
 
 def _part(tensor, start, stop):
-    """`tensor[..., start:stop]`, whose gradient in TensorFlow takes ten times longer."""
+    """`tensor[..., start:stop]`, whose own gradient is slow in TensorFlow."""
     return ops.split(tensor, [start, stop], axis=-1)[1]

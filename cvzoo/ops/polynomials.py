@@ -72,7 +72,7 @@ def _form(target, size, longest, **tensors):
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_form(target, size, length, tensors)
     spectra = {name: ops.rfft(one, length) for name, one in tensors.items()}
-    (a, b), (u, v) = _factors(target, spectra, lambda pair: (pair[0], -pair[1]))
+    (a, b), (u, v) = _factors(target, spectra, _conjugate)
     sums = functools.partial(ops.einsum, _equation(target, spectra))
     spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
     return ops.irfft(spectrum, length)[..., :size]
@@ -127,3 +127,8 @@ def _factors(target, spectra, conjugate):
     """Factors of the product of spectra: what is correlated is conjugated."""
     kept = AXES if target == "product" else ["product"]
     return [one if name in kept else conjugate(one) for name, one in spectra.items()]
+
+
+def _conjugate(pair):
+    real, imag = pair
+    return real, -imag
