@@ -17,18 +17,18 @@ class LowDisplacementRank(SquareDense):
     """`activation(M x + b)` with M of low displacement rank: about 2 n rank numbers.
 
     `M = Σᵢ K(A, gᵢ) · K(B, hᵢ)ᵀ` with Krylov matrices `K(A, v) = [v, A v, …, Aⁿ⁻¹ v]`,
-    n = max(inputs, units) and as many vectors g, h as the rank. The operators A and B are
-    of one kind:
+    n = max(inputs, units), and as many vectors g and h as the rank. The operators A and
+    B are of one kind:
 
-    - `"shift"`, Toeplitz-like: `A v = (f v[n−1], v[0], …, v[n−2])`. With corners, f is 1
-      in A and −1 in B; without, 0 in both. Nothing is learned of them. n log n operations,
-      no n × n matrix.
-    - `"subdiagonal"`, LDR-SD: a sub-diagonal is learned of each, n − 1 numbers that begin
-      with 1. n log² n operations, no n × n matrix; compiled (`jit_compile=True`) it takes
-      about half the time.
-    - `"tridiagonal"`, LDR-TD: three diagonals are learned of each, 3 n − 2 numbers, that
-      begin with 1 below and 0 elsewhere. The Krylov matrices are made at each call, 2 rank
-      n² numbers, and gradients take as many again.
+    - `"shift"`, Toeplitz-like: `A v = (f v[n−1], v[0], …, v[n−2])`, nothing of which is
+      learned. With corners, f is 1 in A and −1 in B; without, 0 in both. n log n
+      operations, no n × n matrix.
+    - `"subdiagonal"`, LDR-SD: of each the sub-diagonal is learned, n − 1 numbers that
+      begin with 1. n log² n operations, no n × n matrix. `jit_compile=True` makes it
+      faster.
+    - `"tridiagonal"`, LDR-TD: of each three diagonals are learned, 3n − 2 numbers that
+      begin with 1 below and 0 elsewhere. Each call makes the Krylov matrices, 2 rank n²
+      numbers, and so do gradients. Second derivatives are not a number.
 
     Powers up to n − 1 of the operators count: entries well above 1 overflow where n is
     large.
@@ -45,8 +45,8 @@ class LowDisplacementRank(SquareDense):
         use_bias: Whether a bias is added.
         padding: `"right"`: zeros come after the inputs, as in the code of paper 1;
             `"left"`: before them.
-        vector_initializer: Of g and h. Defaults to normal with variance 1/(rank n), as in
-            that code.
+        vector_initializer: Of g and h. Defaults to normal with variance 1/(rank n), as
+            in that code.
         bias_initializer: Defaults to zeros.
 
     Call arguments:
@@ -171,7 +171,7 @@ class LowDisplacementRank(SquareDense):
 
 def _going_round(diagonals, corners):
     """Diagonals of n entries each: the corners are where the shorter ones go on."""
-    below, *others = diagonals
+    below, *others = (diagonal.value for diagonal in diagonals)
     corners = kops.zeros((2,), below.dtype) if corners is None else corners
     below = kops.concatenate([corners[:1], below])
     if not others:
