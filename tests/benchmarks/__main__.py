@@ -9,7 +9,7 @@ import sys
 
 ALL = (
     *("convolution", "normalization", "packing"),
-    *("sparsify", "shrinking", "networks"),
+    *("sparsify", "shrinking", "networks", "displacement"),
 )
 
 
