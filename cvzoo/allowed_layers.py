@@ -298,6 +298,11 @@ LAYERS = {
     layers.ComplexMultiply: {"conjugate": is_boolean},
     layers.ComplexTanh: {},
     layers.ModReLU: {"axis": is_integer},
+    layers.Scattering2D: {
+        "J": lambda value: is_integer(value, low=1, high=24),
+        "L": lambda value: is_integer(value, low=1, high=1024),
+        "max_order": lambda value: is_integer(value, low=1, high=2),
+    },
     layers.SpectralPooling1D: {"output_size": _SIZES},
     layers.SpectralPooling2D: {"output_size": _SIZES},
     layers.SplitActivation: {"activation": _ACTIVATION},

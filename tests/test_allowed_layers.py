@@ -73,6 +73,7 @@ SPEECH = [
     layers.ComplexDense(5),
     layers.InverseSTFT(20, 8, 4),
 ]
+WAVELETS = [layers.Scattering2D(1, 2, 1), keras.layers.Dense(3)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ SPEECH = [
         ((20,), SPEECH),
         ((8,), CIRCULANT),
         ((8,), STRUCTURED),
+        ((9, 8, 2), WAVELETS),
     ],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):

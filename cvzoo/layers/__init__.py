@@ -61,4 +61,5 @@ from cvzoo.layers.pooling import (
     ComplexMaxPooling2D,
     ComplexMaxPooling3D,
 )
+from cvzoo.layers.scattering import Scattering2D
 from cvzoo.layers.short_time import STFT, InverseSTFT
