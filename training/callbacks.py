@@ -62,9 +62,13 @@ class StepDecay(keras.callbacks.Callback):
         self.learning_rate, self.factor = learning_rate, factor
         self.lower_from = [round(share * epochs) for share in shares]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def rate(self, epoch):
+        """The learning rate of an epoch."""
         drops = sum(epoch >= first for first in self.lower_from)
-        self.model.optimizer.learning_rate = self.learning_rate * self.factor**drops
+        return self.learning_rate * self.factor**drops
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = self.rate(epoch)
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -295,7 +295,9 @@ def main(arguments=None):
         folders = train_folds(recipe(name), folds, out, keep=True)
         if name == config["name"]:
             workdirs = folders
-        for rows, new in zip(rows_by_fold, compare(folders, jobs, keep=True), strict=True):
+        for rows, new in zip(
+            rows_by_fold, compare(folders, jobs, keep=True), strict=True
+        ):
             rows.extend(new)
     lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
     console.print(results.text_table(lines, losing_to))

@@ -178,7 +178,9 @@ def _check_data(data):
     name = data.get("name") if isinstance(data, dict) else data
     known = sorted({*data_sets(), *PLANNED})
     if not isinstance(data, dict) or name not in known:
-        raise ConfigError(f"No data set is called {name!r}. {nearest_names(name, known)}")
+        raise ConfigError(
+            f"No data set is called {name!r}. {nearest_names(name, known)}"
+        )
     options = data_options(name) if name in data_sets() else set(data) - set(_DATA)
     schema = {**_DATA, **dict.fromkeys(options, int)}
     _check_keys("recipe.data", data, schema, optional=options)

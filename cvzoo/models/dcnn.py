@@ -208,7 +208,9 @@ class _Maker:
             layer = self._dense(units, name)
         elif self.kind == "low_rank":
             # Paper 1's output layers have the rank of the others, even above classes.
-            layer = structured.LowRank(units, self.rank, overcomplete=is_last, name=name)
+            layer = structured.LowRank(
+                units, self.rank, overcomplete=is_last, name=name
+            )
         elif self.kind in OPERATORS:
             layer = structured.LowDisplacementRank(
                 units, self.rank, operators=OPERATORS[self.kind], name=name

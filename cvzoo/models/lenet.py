@@ -6,9 +6,7 @@ from cvzoo.models.dcnn import prepared
 from cvzoo.models.registry import register_model
 
 
-@register_model(
-    tiny={"input_shape": (8, 8, 1), "units": 4, "classes": 3}, size="units"
-)
+@register_model(tiny={"input_shape": (8, 8, 1), "units": 4, "classes": 3}, size="units")
 def lenet(
     input_shape=(32, 32, 1),
     units=1024,
