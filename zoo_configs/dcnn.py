@@ -16,9 +16,9 @@ youtube8m. What they gave there, and what the code of paper 1 did:
 
 cifar10, flat (Table 1, Figures 2 to 4). Accuracy: dense 9.4M .562; DCNN of 5 layers 49K
     .543, of 2 layers 21K .536; LDR-TD of rank 2 64K .511, of rank 3 70K .473;
-    Toeplitz-like of rank 2 46K .483, of rank 3 52K .496. With `--set model.depth=20` the
-    DCNN gave .560, with 30 layers .561 (Figure 2). Batch 200; Adam; no augmentation; sum
-    of squares of all weights of DC layers times 2e-4; ReLU of slope 0.5. The rate is
+    Toeplitz-like of rank 2 46K .483, of rank 3 52K .496. The DCNN of 20 layers gave
+    .560, of 30 layers .561 (`--set model.depth=20`). Batch 200; Adam; no augmentation;
+    sum of squares of all weights of DC layers times 2e-4; leaky ReLU. The rate is
     that of all committed configurations, 5e-4, falling to 2.5e-4, 5e-5 and 1e-5 at
     steps 40k, 60k and 80k; the text has a tenth of it. 200 epochs, of the text and of
     the last configuration, end at step 50k; earlier ones had 360.
@@ -41,7 +41,7 @@ youtube8m, aggregated (Table 4). GAP@20: dense 5.7M .773; 4 DC 25,410 .599; 32 D
     mean.
 """
 
-# Of one hidden layer and a dense output, as the published ones of low displacement rank.
+# One hidden layer, dense output: as published with low displacement rank.
 SHALLOW = {"depth": 1, "head": "dense"}
 LDR = {**SHALLOW, "negative_slope": 0.0}
 # Numbers are at most those of the DCNN: 25,620 for ten classes, 25,616 for eight.

@@ -67,10 +67,10 @@ def dcnn(
         head: The output layer: `"same"` kind as the hidden ones, or `"dense"`.
         initialization: Standard deviation of the circulants, from inputs n and units m:
             `"paper"` √(2/max(n, m)) as in §5, or as in the code that gave the published
-            numbers, `"cifar10"` 1.414/√(n + m), `"scattering"` √(1.414/n), `"youtube8m"`
-            1.5/√(n + m), `"mnist"` 1.414/√m. Biases have deviation 0.01, and are 0.1
-            with `"scattering"`; `"youtube8m"` has dense kernels of deviation 1/√m. The
-            other kinds start as their layers do by default.
+            numbers: `"cifar10"` 1.414/√(n + m), `"scattering"` √(1.414/n),
+            `"youtube8m"` 1.5/√(n + m), `"mnist"` 1.414/√m. Biases have deviation 0.01,
+            and are 0.1 with `"scattering"`; `"youtube8m"` has dense kernels of
+            deviation 1/√m. The other kinds start as their layers do by default.
         regularization: Factor of the sum of squares of all weights of
             diagonal-circulant layers, added to the loss; 2e-4 in the published runs.
         pad_images: Zeros added on each side of an image: 2 makes 32×32 of MNIST's.
