@@ -8,6 +8,7 @@ from cvzoo import layers
 from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
 from cvzoo.layers.structured.acdc import DIAGONALS
+from cvzoo.layers.structured.displacement import OPERATORS
 from cvzoo.layers.structured.permutation import MOST_SEEDS
 
 LARGEST_AXIS = 2**24
@@ -339,6 +340,13 @@ LAYERS = {
         "factors": is_size,
         "field": one_of("real", "complex"),
         "first": one_of("circulant", "diagonal"),
+    },
+    layers.structured.LowDisplacementRank: {
+        **_SQUARE,
+        "rank": is_size,
+        "operators": one_of(*OPERATORS),
+        "corner": is_boolean,
+        "tied": is_boolean,
     },
     layers.structured.LowRank: {
         **_DENSE,

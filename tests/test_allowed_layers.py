@@ -14,7 +14,7 @@ def test_every_public_layer_is_on_the_list():
         for kind in (vars(layers) | vars(layers.structured)).values()
         if isinstance(kind, type) and issubclass(kind, keras.layers.Layer)
     ]
-    assert len(public) > 46
+    assert len(public) > 47
     assert [kind for kind in public if kind not in allowed_layers.LAYERS] == []
 
 
@@ -64,6 +64,9 @@ STRUCTURED = [
     layers.structured.ACDC(6, diagonal_at="outputs", permute=True),
     layers.structured.CirculantProduct(5, 3, field="complex", first="diagonal"),
     layers.structured.LowRank(5, 6, overcomplete=True),
+    layers.structured.LowDisplacementRank(7, 2, corner=True),
+    layers.structured.LowDisplacementRank(6, 3, "subdiagonal", tied=True),
+    layers.structured.LowDisplacementRank(5, 1, "tridiagonal", padding="left"),
     layers.structured.Fastfood(9, seed=2**32 - 1),
     layers.structured.HashedDense(6, compression=2.5),
     layers.structured.HashedDense(5, buckets=4),

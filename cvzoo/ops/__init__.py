@@ -11,6 +11,11 @@ from cvzoo.ops.cosine import (
     cosine_transform,
     inverse_cosine_transform,
 )
+from cvzoo.ops.displacement import (
+    subdiagonal_product,
+    toeplitz_like_product,
+    tridiagonal_product,
+)
 from cvzoo.ops.divergences import (
     ARD_COMPLEX,
     ARD_REAL,

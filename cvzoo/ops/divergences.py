@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import keras
 from keras import ops
+
+from cvzoo.ops.compiling import compiler
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -65,7 +66,7 @@ def summed_divergence(divergence, kernel, log_sigma2):
         float32 scalar.
     """
     parts = kernel if isinstance(kernel, tuple) else (kernel,)
-    compiled = _compiler()
+    compiled = compiler()
 
     def total(log_sigma2, *parts):
         nu = _log_squared_modulus(parts) - log_sigma2
@@ -124,14 +125,6 @@ def unit_divergence(kernel, log_sigma2, unit_axes=(-1,)):
 def _log_squared_modulus(kernel):
     parts = kernel if isinstance(kernel, tuple) else (kernel,)
     return ops.log(sum(ops.square(part) for part in parts) + TINY)
-
-
-def _compiler():
-    if keras.backend.backend() != "tensorflow":
-        return lambda function: function
-    import tensorflow as tf
-
-    return functools.partial(tf.function, jit_compile=True, autograph=False)
 
 
 # The functions of ν. `_inverse_alpha` is e^ν = 1/α, kept where float32 holds it.

@@ -2,6 +2,7 @@
 
 from cvzoo.layers.structured.acdc import ACDC
 from cvzoo.layers.structured.circulant_product import CirculantProduct
+from cvzoo.layers.structured.displacement import LowDisplacementRank
 from cvzoo.layers.structured.fastfood import Fastfood
 from cvzoo.layers.structured.hashed import HashedDense
 from cvzoo.layers.structured.low_rank import LowRank
