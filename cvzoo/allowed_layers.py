@@ -361,6 +361,7 @@ LAYERS = {
     layers.ComplexConv2DTranspose: _TRANSPOSED,
     layers.ComplexConv3D: _CONVOLUTION,
     layers.ComplexDense: _DENSE,
+    layers.WidelyLinear: {},
     layers.ComplexDepthwiseConv2D: {**_WINDOWED, "depth_multiplier": is_size},
     layers.Bilinear: _DENSE,
     layers.ComplexBilinear: {**_DENSE, "conjugate": is_boolean},

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops as kops
 
 from cvzoo import folding, graph, sparsifying, sparsity, weights
+from cvzoo.channels import kinds
 
 VALUES = ("float32", "float16", "posterior")
 
@@ -114,8 +115,8 @@ def _factors(posterior, model):
     plain = sparsity.without_sparsifiers(posterior)
     return {
         name: np.abs(along)
-        for norm, (name, along) in folding.factors(folding.fold(plain)).items()
-        if norm not in kept
+        for norm, (name, along) in folding.all_factors(folding.fold(plain)).items()
+        if not kinds.is_batch_norm(kept.get(norm))
     }
 
 

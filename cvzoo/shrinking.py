@@ -20,7 +20,8 @@ def shrink(model):
     always, a convolution where no padding hides the constant at the border. Channels
     that an addition, or a layer that is called twice, ties to each other go together,
     as do all channels of a group of a grouped convolution.
-    Batch norm is folded into the dense layer or convolution before it, and LoRA is
+    Batch norm is folded into the dense layer or convolution before it (a complex one
+    leaves 2 of its 11 numbers a channel, in a `cvzoo.layers.WidelyLinear`), and LoRA is
     merged into the kernel. Inputs and outputs of the model stay, as do channels of
     layers that are not understood, such as attention, recurrent ones and Fourier
     transforms. A layer keeps at least one unit.

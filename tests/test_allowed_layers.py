@@ -22,6 +22,7 @@ IMAGE = [
     layers.ToComplex("concatenated"),
     layers.ComplexConv2D(4, 3, padding="circular", strides=2, activation="relu"),
     layers.ComplexBatchNormalization(affine="symmetric"),
+    layers.WidelyLinear(),
     layers.ModReLU(),
     layers.ComplexDepthwiseConv2D(2, depth_multiplier=2, padding="same"),
     layers.AdaptiveModReLU(),

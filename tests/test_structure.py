@@ -30,7 +30,7 @@ ALLOWED = {
     "searching": set(),
     "methods": {"layers"},
     "channels": {"channels", "graph", "layers", "sparsity"},
-    "folding": {"channels", "graph"},
+    "folding": {"channels", "graph", "layers"},
     "shrinking": {"channels", "folding", "graph", "layers", "sparsity"},
     "weights": {"packing", "sparsity"},
     "figures": set(),
@@ -42,7 +42,7 @@ ALLOWED = {
     },
     "allowed_layers": {"layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
-    "rounding": {"folding", "graph", "sparsifying", "sparsity", "weights"},
+    "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
     "compiling": {"catalogue"},
     "presets": {
         *("architecture", "catalogue", "compiling", "graph", "packing", "reporting"),

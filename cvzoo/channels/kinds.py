@@ -22,7 +22,7 @@ _POINTWISE = (
     keras.layers.PReLU, keras.layers.ReLU, keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D,
     layers.Cardioid, layers.ComplexTanh, layers.PhaseShift, layers.ThresholdModReLU,
-    layers.ZReLU,
+    layers.WidelyLinear, layers.ZReLU,
 )
 # The same with an argument `axis`, which must be the last.
 _POINTWISE_ALONG_AXIS = (
@@ -185,8 +185,13 @@ def is_masked_mean(layer):
 
 def takes_mask(layer):
     """Whether a layer that is given a mask keeps channels as far apart as without."""
+    return is_batch_norm(layer) or is_masked_mean(layer)
+
+
+def is_batch_norm(layer):
+    """Whether a layer is a batch norm, real or complex."""
     norms = (keras.layers.BatchNormalization, layers.ComplexBatchNormalization)
-    return type(layer) in norms or is_masked_mean(layer)
+    return type(layer) in norms
 
 
 def is_last(layer, rank):

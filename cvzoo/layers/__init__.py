@@ -63,3 +63,4 @@ from cvzoo.layers.pooling import (
 )
 from cvzoo.layers.scattering import Scattering2D
 from cvzoo.layers.short_time import STFT, InverseSTFT
+from cvzoo.layers.widely_linear import WidelyLinear
