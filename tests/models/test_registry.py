@@ -6,19 +6,24 @@ import cvzoo
 from cvzoo.models import registry
 from tests.helpers import check_model
 
+FIELDS = [{"field": "complex"}, {"field": "real"}]
 VARIANTS = {
-    "two_layer_dense": [{"features": "raw"}, {"features": "fft"}],
-    "radio_net": [{}],
+    "lenet": [{}],
+    "radio_net": FIELDS,
+    "two_layer_dense": [
+        {"features": features, **field}
+        for features in ("raw", "fft")
+        for field in FIELDS
+    ],
 }
 
 
-@pytest.mark.parametrize("field", ["complex", "real"])
 @pytest.mark.parametrize(
     ("name", "variant"),
     [(name, each) for name in registry.list_models() for each in VARIANTS[name]],
 )
-def test_models_do_what_models_do(name, variant, field, tmp_path):
-    arguments = {**registry.tiny_arguments(name), "field": field, **variant}
+def test_models_do_what_models_do(name, variant, tmp_path):
+    arguments = {**registry.tiny_arguments(name), **variant}
     check_model(cvzoo.create_model(name, **arguments), tmp_path)
 
 
@@ -44,6 +49,11 @@ def test_two_layer_dense_has_the_papers_counts(
         "two_layer_dense", field=field, width=width, features=features, classes=classes
     )
     assert model.count_params() == published
+
+
+def test_lenet_has_the_papers_count():
+    # Paper 1, table 3.
+    assert cvzoo.create_model("lenet").count_params() == 4_257_674
 
 
 def test_an_unknown_architecture_or_argument_names_the_known_ones():
