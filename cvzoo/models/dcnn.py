@@ -165,7 +165,7 @@ def scattering_dcnn(
             if layer not in OPERATORS:
                 x = keras.layers.ReLU(name=f"relu{number}{suffix}")(x)
         if layer in OPERATORS:
-            x = x[:, :classes]
+            x = _first(classes, x, f"logits{suffix}")
         else:
             x = make(x, classes, f"logits{suffix}", is_last=True)
         members.append(x)
@@ -173,6 +173,14 @@ def scattering_dcnn(
     if ensemble > 1:
         logits = keras.layers.Average(name="logits")(members)
     return keras.Model(pixels, logits, name=name)
+
+
+def _first(count, inputs, name):
+    """The first of some features, by layers that presets can keep."""
+    size = inputs.shape[-1]
+    x = keras.layers.Reshape((size, 1), name=f"{name}_column")(inputs)
+    x = keras.layers.Cropping1D((0, size - count), name=f"{name}_crop")(x)
+    return keras.layers.Flatten(name=name)(x)
 
 
 def prepared(input_shape, pad_images=0, centred=False):

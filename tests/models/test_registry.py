@@ -26,7 +26,7 @@ VARIANTS = {
         {"input_shape": (2, 2, 1), "pad_images": 1, "centred": True},
         {"initialization": "youtube8m", "head": "dense", "regularization": 0.1},
     ],
-    "scattering_dcnn": [{}, {"ensemble": 2}, *(LAYERS[-2:])],
+    "scattering_dcnn": [{}, {"ensemble": 2}, LAYERS[-2]],
     "lenet": [{}, {"pad_images": 2, "centred": True}],
 }
 
