@@ -53,6 +53,29 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     assert "unit ARD + magnitude" in " ".join(capsys.readouterr().out.split())
 
 
+def test_rows_of_several_recipes_come_in_one_table(tmp_path, monkeypatch, capsys):
+    rows = {
+        "dcnn_dense_digits": [("uncompressed",), ("float16",), ("constant_prior",)],
+        "dcnn_low_rank_digits": [("main", "low rank")],
+    }
+    monkeypatch.setattr(compare, "plan", lambda config: ([*rows.items()], ["low rank"]))
+    one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
+    monkeypatch.setattr(compare, "_pool", one_thread)
+    arguments = ["dcnn_low_rank_digits", "--quicktest", "--folds", "0"]
+    assert compare.main([*arguments, "--out", str(tmp_path)]) == 0
+    table = (tmp_path / "table.md").read_text().splitlines()[2:]
+    names = [line.split("|")[1].strip(" *") for line in table]
+    assert names == [
+        "uncompressed",
+        "uncompressed, float16",
+        "constant prior",
+        names[3],
+    ]
+    assert names[3] == "low rank"
+    for name in rows:
+        assert (tmp_path / name / "fold0" / "preset" / "weights.safetensors").is_file()
+
+
 def test_accuracy_by_group_is_averaged_over_folds_by_hand():
     def row(name, groups):
         return Row(name, 1, 1, 0.5, 0.5, groups)

@@ -102,8 +102,7 @@ def arrays(
     samples=SAMPLES,
 ):
     """The same as two numpy arrays; each signal has unit mean power."""
-    _check_whole("samples", samples, 1)
-    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test)
+    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
     signals = simulate(size, seed, samples)
     received = signals.clean + signals.noise
     received /= np.sqrt(_mean_power(received))
@@ -119,7 +118,7 @@ def snr(
     samples=SAMPLES,
 ):
     """Signal-to-noise ratio of each example of a split in decibels, int32."""
-    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test)
+    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
     # The first that `simulate` draws.
     return draw_cells(size, np.random.default_rng(seed))[1]
 
@@ -287,11 +286,12 @@ def _ratio(decibels):
     return np.float32(10) ** (decibels / np.float32(10))
 
 
-def _size_and_seed(split, fold, n_train, n_validation, n_test):
+def _size_and_seed(split, fold, n_train, n_validation, n_test, samples):
     sizes = {"train": n_train, "validation": n_validation, "test": n_test}
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {SPLITS}. Received: split={split!r}")
     _check_whole("fold", fold, 0)
+    _check_whole("samples", samples, 1)
     for name, size in sizes.items():
         _check_whole(f"n_{name}", size, 1)
     return sizes[split], np.random.SeedSequence([fold, SPLITS.index(split)])
