@@ -13,34 +13,14 @@ LDR = {"depth": 1, "head": "dense", "negative_slope": 0.0}
 MNIST = {"depth": 8, **DIGITS}
 
 
-FIGURE = [
-    # Figure 4a: layer, depth, rank, thousands of weights, the rest cut off.
-    *(
-        ("diagonal_circulant", depth, None, count)
-        for depth, count in zip(
-            (2, 5, 10, 20, 30, 40), (21, 49, 95, 187, 279, 371), strict=True
-        )
-    ),
-    *(
-        ("diagonal_toeplitz", depth, None, count)
-        for depth, count in zip(
-            *((1, 3, 5, 10, 15, 20, 23, 30), (18, 43, 67, 129, 190, 251, 288, 374)),
-            strict=True,
-        )
-    ),
-    *(
-        ("toeplitz", depth, None, count)
-        for depth, count in zip(
-            (2, 5, 10, 20, 30, 40), (24, 52, 98, 190, 282, 374), strict=True
-        )
-    ),
-    *(
-        ("low_rank", 1, rank, count)
-        for rank, count in zip(
-            (2, 5, 10, 20, 30, 40), (21, 49, 95, 187, 279, 372), strict=True
-        )
-    ),
-]
+def _thousands(argument, counts, **arguments):
+    """Networks by the values of an argument, with counts whose rest is cut off."""
+    return [
+        ("dcnn", {**arguments, argument: value}, f"{count}K")
+        for value, count in counts.items()
+    ]
+
+
 PUBLISHED = [
     # Table 1.
     ("dcnn", {"depth": 2}, 21_524),
@@ -57,9 +37,19 @@ PUBLISHED = [
     ("dcnn", {"depth": 40, "layer": "toeplitz"}, 374_794),
     ("dcnn", {"depth": 1, "layer": "low_rank", "rank": 2}, 21_534),
     ("dcnn", {"depth": 1, "layer": "low_rank", "rank": 40}, 372_122),
-    *(
-        ("dcnn", {"layer": layer, "depth": depth, "rank": rank}, f"{count}K")
-        for layer, depth, rank, count in FIGURE
+    *_thousands("depth", {2: 21, 5: 49, 10: 95, 20: 187, 30: 279, 40: 371}),
+    *_thousands(
+        "depth",
+        {1: 18, 3: 43, 5: 67, 10: 129, 15: 190, 20: 251, 23: 288, 30: 374},
+        layer="diagonal_toeplitz",
+    ),
+    *_thousands(
+        "depth", {2: 24, 5: 52, 10: 98, 20: 190, 30: 282, 40: 374}, layer="toeplitz"
+    ),
+    *_thousands(
+        "rank",
+        {2: 21, 5: 49, 10: 95, 20: 187, 30: 279, 40: 372},
+        **{"layer": "low_rank", "depth": 1},
     ),
     # Table 2.
     ("scattering_dcnn", {"depth": 1}, 124_436),
