@@ -72,22 +72,25 @@ DATASETS = {
             "input_shape": [28, 28, 1],
             "pad_images": 2,
             "centred": True,
-            "initialization": "mnist",
+            "initialization": "paper",
             "classes": 10,
         },
         "data": {"name": "digits", "fold": 0, "batch_size": 128, "size": 28},
-        "optimizer": {"learning_rate": 1e-3, "drop_factor": 0.1, "drop_at": 0.7},
+        "optimizer": {"drop_factor": 0.1, "drop_at": 0.7, "global_clipnorm": 1.0},
+        "learning_rate": {"dcnn": 1e-2, "dcnn_dense": 3e-4, "dcnn_toeplitz": 3e-3},
         "epochs": 60,
         # As many numbers as the DCNN: 24,586 in kernels, and 1,034 biases.
         "sparsity": 1 - 24_586 / 1_058_816,
     },
     "radio": {
         "methods": {
-            method: network
-            for method, network in HERE.items()
-            if method in ("dcnn", "dcnn_dense", "dcnn_low_rank", "dcnn_small_dense")
+            "dcnn": HERE["dcnn"],
+            "dcnn_dense": HERE["dcnn_dense"],
+            "dcnn_magnitude": HERE["dcnn_magnitude"],
+            "dcnn_small_dense": HERE["dcnn_small_dense"],
+            "dcnn_low_rank": {**HERE["dcnn_low_rank"], "rank": 8},
         },
-        "model": {"input_shape": [512, 2], "classes": 8},
+        "model": {"input_shape": [512, 2], "initialization": "paper", "classes": 8},
         "data": {
             "name": "radio",
             "fold": 0,
@@ -97,8 +100,10 @@ DATASETS = {
             "n_test": 4000,
             "samples": 512,
         },
-        "optimizer": {"learning_rate": 1e-3, "drop_factor": 0.1, "drop_at": 0.7},
+        "optimizer": {"drop_factor": 0.1, "drop_at": 0.7, "global_clipnorm": 1.0},
+        "learning_rate": {"dcnn": 1e-2},
         "epochs": 20,
+        "sparsity": 1 - 24_584 / 1_056_768,
     },
     "cifar10": {
         "methods": {
@@ -224,7 +229,11 @@ def get_config(dataset="digits", method="dcnn"):
         "seed": 0,
         "model": {"name": "dcnn", **settings["model"], **settings["methods"][method]},
         "data": dict(settings["data"]),
-        "optimizer": {"global_clipnorm": None, **settings["optimizer"]},
+        "optimizer": {
+            "learning_rate": settings.get("learning_rate", {}).get(method, 1e-3),
+            "global_clipnorm": None,
+            **settings["optimizer"],
+        },
         "loss": settings.get("loss", "sparse_categorical_crossentropy"),
         "metrics": ["accuracy"],
         "stages": _stages(settings, method),
