@@ -3,8 +3,8 @@
 from pathlib import Path
 
 
-def new_figure(width, height):
-    """A matplotlib figure of some inches, and its axes."""
+def new_figure(width, height, columns=1):
+    """A matplotlib figure of some inches, and its axes; an array of several."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -12,7 +12,7 @@ def new_figure(width, height):
             'Drawing needs matplotlib: pip install "cvzoo[train]"'
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots(1, columns)
 
 
 def set_times_scale(axes):

@@ -8,7 +8,7 @@ import importlib
 import sys
 
 ALL = (
-    *("convolution", "normalization", "packing"),
+    *("convolution", "normalization", "circulant", "packing"),
     *("sparsify", "shrinking", "networks"),
 )
 

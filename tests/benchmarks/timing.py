@@ -9,31 +9,39 @@ import tensorflow as tf
 ROUNDS = 15
 
 
-def alternate(functions):
-    """Name → milliseconds of each round, after a round that is not counted."""
+def alternate(functions, repeats=1):
+    """Name → milliseconds a call of each round, after a round that is not counted."""
     times = {name: [] for name in functions}
     for round_number in range(ROUNDS + 1):
         for name, function in functions.items():
             start = time.perf_counter()
-            function()
+            for _ in range(repeats):
+                function()
             if round_number:
-                times[name].append(1000 * (time.perf_counter() - start))
+                elapsed = time.perf_counter() - start
+                times[name].append(1000 * elapsed / repeats)
     return times
 
 
-def show(title, functions, bound=None):
+def show(title, functions, bound=None, repeats=1):
     """Prints each function's median and its ratio to the first one's.
+
+    Args:
+        title: What is measured.
+        functions: Name → function without arguments.
+        bound: What a ratio should not exceed, as text.
+        repeats: Calls in a row that are measured as one.
 
     Returns:
         Name → median of the milliseconds.
     """
-    times = alternate(functions)
+    times = alternate(functions, repeats)
     first = next(iter(times.values()))
     print(title + (f" (bound {bound})" if bound else ""))
     for name, values in times.items():
         ratios = [mine / other for mine, other in zip(values, first, strict=True)]
         print(
-            f"  {name:42} {statistics.median(values):8.1f} ms   "
+            f"  {name:42} {statistics.median(values):8.2f} ms   "
             f"×{statistics.median(ratios):.2f}"
         )
     return {name: statistics.median(values) for name, values in times.items()}
