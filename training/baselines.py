@@ -40,7 +40,8 @@ class Row:
         test: Accuracy on the test split.
         by_group: Group of the data, for example a signal-to-noise ratio → accuracy on
             its test examples; `None` where the data has no groups.
-        units: Outputs of all its dense layers and convolutions, after `shrink`.
+        units: Outputs of all its dense layers and convolutions, after `shrink`;
+            `None` where it has none.
     """
 
     name: str
@@ -67,11 +68,13 @@ class Run:
         return cls(config, train.Data(config), workdir)
 
     def pretrained(self):
-        model = keras.models.load_model(self.workdir / "pretrain.keras")
-        return train.Trained(model, train.evaluate(model, self.data, "pretrain"))
+        stage = train.first_stage(self.config)
+        model = keras.models.load_model(self.workdir / f"{stage}.keras")
+        return train.Trained(model, train.evaluate(model, self.data, stage))
 
-    def pruned(self):
-        return keras.models.load_model(self.workdir / "finetune.keras")
+    def final(self):
+        stage = train.last_stage(self.config)
+        return keras.models.load_model(self.workdir / f"{stage}.keras")
 
     def compact(self):
         return cvzoo.from_preset(self.workdir / "preset")
@@ -97,7 +100,7 @@ def measured(name, model, data):
         scores["validation"][name],
         scores["test"][name],
         accuracy_by_group(model, data),
-        sum(_outputs(layer) for layer in sparsity.linear_layers(compact)),
+        sum(_outputs(layer) for layer in sparsity.linear_layers(compact)) or None,
     )
 
 
@@ -138,7 +141,7 @@ def rounded(run, name, values):
     if values == "posterior":
         posterior = keras.models.load_model(run.workdir / "sparsify.keras")
     # What folding batch norm multiplies with is not rounded.
-    model = cvzoo.round_weights(cvzoo.shrink(run.pruned()), values, posterior)
+    model = cvzoo.round_weights(cvzoo.shrink(run.final()), values, posterior)
     train.compile_for(model, run.config)
     return measured(name, model, run.data)
 
@@ -162,7 +165,7 @@ def gradual_magnitude(run):
 
 def same_masks_fresh_weights(run):
     """The compressed network's masks on weights drawn anew."""
-    masks = {layer.name: layer.mask for layer in sparsity.sparse_layers(run.pruned())}
+    masks = {layer.name: layer.mask for layer in sparsity.sparse_layers(run.final())}
     keras.utils.set_random_seed(run.config["seed"] + 2)
     fresh = cvzoo.create_model(**_model_arguments(run.config))
     model = sparsity.with_masks(fresh, lambda layer: masks.get(layer.name))

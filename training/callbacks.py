@@ -51,20 +51,24 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class StepDecay(keras.callbacks.Callback):
-    """Multiplies the learning rate once, after a share of the stage's epochs.
+    """Multiplies the learning rate after each of some shares of the stage's epochs.
 
     A callback and not a schedule in the optimizer: its step count may be carried over
     from the stage before.
     """
 
-    def __init__(self, learning_rate, factor, at, epochs):
+    def __init__(self, learning_rate, factor, shares, epochs):
         super().__init__()
         self.learning_rate, self.factor = learning_rate, factor
-        self.first_low = round(at * epochs)
+        self.lower_from = [round(share * epochs) for share in shares]
+
+    def rate(self, epoch):
+        """The learning rate of an epoch."""
+        drops = sum(epoch >= first for first in self.lower_from)
+        return self.learning_rate * self.factor**drops
 
     def on_epoch_begin(self, epoch, logs=None):
-        rate = self.learning_rate * (self.factor if epoch >= self.first_low else 1.0)
-        self.model.optimizer.learning_rate = rate
+        self.model.optimizer.learning_rate = self.rate(epoch)
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -1,10 +1,11 @@
-"""A compressed network beside its baselines, over several folds.
+"""A small network beside its baselines, over several folds.
 
     python -m training.compare CONFIG [--folds 0,1,2,3,4] [--out out/compare]
 
 Runs the recipe on each fold, makes the rows of `training.baselines` for each, and
-writes the table, the rows and the pictures. Rows that are there already are kept, so
-that the command goes on where it was stopped.
+writes the table, the rows and the pictures. Rivals of a network that is trained in one
+stage are the other recipes of its family on the same data. Rows that are there already
+are kept, so that the command goes on where it was stopped.
 """
 
 import argparse
@@ -31,6 +32,8 @@ BASELINES = (
     *("same_real", "twice_real", "low_rank", "float16", "int8", "linear"),
     "constant_prior",
 )
+# Of recipes of one stage: rows made of the uncompressed network's run.
+OF_UNCOMPRESSED = ("uncompressed", "float16", "int8", "linear", "constant_prior")
 
 console = rich.console.Console()
 
@@ -48,7 +51,7 @@ def make_row(workdir, kind, *arguments):
 
     run = baselines.Run.open(workdir)
     if kind == "main":
-        return baselines.measured(*arguments, run.pruned(), run.data)
+        return baselines.measured(*arguments, run.final(), run.data)
     if kind in ("compressed", "rounded"):
         return getattr(baselines, kind)(run, *arguments)
     return baselines.ROWS[kind](run, *arguments)
@@ -203,6 +206,27 @@ def our_jobs(config):
     return jobs
 
 
+def plan(config):
+    """`(recipe's name, jobs)`: whose runs which rows are made of, and names of ours."""
+    from training import config as configs
+
+    name = config["name"]
+    if "train" not in config["stages"]:
+        ours = our_jobs(config)
+        jobs = [("uncompressed",), *ours, *((kind,) for kind in BASELINES)]
+        return [(name, jobs)], [row for _, row, *_ in ours]
+    plain = configs.uncompressed(name)
+    if name == plain:
+        raise ValueError(f"Recipe {name!r} is what others are compared with.")
+    rows = {plain: [(kind,) for kind in OF_UNCOMPRESSED]}
+    for other in configs.same_data(name):
+        if other != plain:
+            rows[other] = [("main", configs.label(other))]
+            if "sparsify" in configs.get(other)["stages"]:
+                rows[other].append(("same_masks_fresh_weights",))
+    return list(rows.items()), [configs.label(name)]
+
+
 def write(config, workdirs, rows_by_fold, ours, out):
     """Writes the table and the pictures; returns the lines, and who loses to whom."""
     from training import pictures, results, train
@@ -258,19 +282,28 @@ def main(arguments=None):
     from training import config as configs
     from training import results, train
 
+    def recipe(name):
+        config = configs.get(name)
+        return train.quick(config) if options.quicktest else config
+
     try:
-        config = configs.get(options.config)
-        config = train.quick(config) if options.quicktest else config
+        config = recipe(options.config)
+        planned, ours = plan(config)
         data = importlib.import_module(f"training.data.{config['data']['name']}")
         folds = parse_folds(options.folds, getattr(data, "FOLDS", None))
     except ValueError as error:
         print(f"training.compare: {error}", file=sys.stderr)
         return 2
-    workdirs = train_folds(config, folds, options.out, keep=True)
-    jobs = our_jobs(config)
-    ours = [name for _, name, *_ in jobs]
-    jobs = [("uncompressed",), *jobs, *((name,) for name in BASELINES)]
-    rows_by_fold = compare(workdirs, jobs, keep=True)
+    rows_by_fold = [[] for _ in folds]
+    for name, jobs in planned:
+        out = options.out if len(planned) == 1 else options.out / name
+        folders = train_folds(recipe(name), folds, out, keep=True)
+        if name == config["name"]:
+            workdirs = folders
+        for rows, new in zip(
+            rows_by_fold, compare(folders, jobs, keep=True), strict=True
+        ):
+            rows.extend(new)
     lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
     console.print(results.text_table(lines, losing_to))
     for name, winners in losing_to.items():

@@ -9,9 +9,15 @@ import training.data
 import zoo_configs
 from cvzoo.catalogue import nearest_names
 
-STAGES = ("pretrain", "sparsify", "finetune")
-_ANY = None
-# Keys that a recipe must have, and nothing else.
+_ANY = object()
+_STAGES = {
+    "pretrain": {"epochs": int},
+    "sparsify": {"epochs": int, "sparsifiers": list, "carry_moments": bool},
+    "finetune": {"epochs": int, "threshold": float},
+}
+_ONE_STAGE = {"train": {"epochs": int}}
+_DATA = {"name": str, "batch_size": int}
+# Keys that a recipe must have, with `stages`, and nothing else.
 _SCHEMA = {
     "name": str,
     "seed": int,
@@ -20,16 +26,17 @@ _SCHEMA = {
     "optimizer": {
         "learning_rate": float,
         "drop_factor": float,
-        "drop_at": float,
+        "drop_at": (float, list),
         "global_clipnorm": (float, None),
     },
     "loss": str,
     "metrics": list,
-    "stages": {
-        "pretrain": {"epochs": int},
-        "sparsify": {"epochs": int, "sparsifiers": list, "carry_moments": bool},
-        "finetune": {"epochs": int, "threshold": float},
-    },
+}
+# Data sets of published recipes, and what will read them.
+PLANNED = {
+    "cifar10": "`tensorflow_datasets`",
+    "mnist": "`tensorflow_datasets`",
+    "youtube8m": "the TFRecord files of research.google.com/youtube8m",
 }
 _SPARSIFIER_KEYS = {
     "VariationalDropout": {"strength", "kl"},
@@ -40,6 +47,10 @@ _SPARSIFIER_KEYS = {
 
 class ConfigError(ValueError):
     """A recipe that does not exist, or has an unknown or missing key."""
+
+
+class MissingDataError(ConfigError):
+    """A published recipe that is right, and whose data set is not here yet."""
 
 
 def names():
@@ -58,10 +69,23 @@ def family(name):
     return [other for other in known if known[other][0] is known[name][0]]
 
 
+def same_data(name):
+    """Names of the recipes in the file of one that are for the same data set."""
+    known = names()
+    data_set = known[name][1]["dataset"]
+    return [other for other in family(name) if known[other][1]["dataset"] == data_set]
+
+
 def label(name):
     """What tables call a recipe's method."""
     module, arguments = names()[name]
     return module.LABELS[arguments["method"]]
+
+
+def uncompressed(name):
+    """Name of the recipe of one stage that a recipe's network is smaller than."""
+    module, arguments = names()[name]
+    return module.uncompressed(**arguments)
 
 
 def get(name, changes=()):
@@ -84,10 +108,27 @@ def get(name, changes=()):
 
 def check(config):
     """Raises where a recipe has unknown or missing keys, or values of a wrong type."""
-    _check_keys("recipe", config, _SCHEMA)
+    stages = config.get("stages")
+    has_one = isinstance(stages, dict) and "train" in stages
+    schema = {**_SCHEMA, "stages": _ONE_STAGE if has_one else _STAGES}
+    _check_keys("recipe", config, schema)
     _check_data(config["data"])
     _check_values(config)
-    for term in config["stages"]["sparsify"]["sparsifiers"]:
+    if not has_one:
+        _check_sparsifiers(stages["sparsify"]["sparsifiers"])
+    name = config["data"]["name"]
+    if name not in data_sets():
+        raise MissingDataError(
+            f"Recipe {config['name']!r} is written down, and cannot be run yet: no "
+            f"training/data/{name}.py reads the data set {name!r}, from "
+            f"{PLANNED[name]}. Sets that are here: {', '.join(data_sets())}."
+        )
+
+
+def _check_sparsifiers(terms):
+    if not terms:
+        raise ConfigError("`stages.sparsify.sparsifiers` must name at least one.")
+    for term in terms:
         if not isinstance(term, dict):
             raise ConfigError(f"A sparsifier is a dictionary with a name: {term!r}")
         known = _SPARSIFIER_KEYS.get(term.get("name"))
@@ -116,8 +157,11 @@ def _check_values(config):
     for key, value in positive.items():
         if not value > 0:
             raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
-    if not config["stages"]["sparsify"]["sparsifiers"]:
-        raise ConfigError("`stages.sparsify.sparsifiers` must name at least one.")
+    if not all(isinstance(share, int | float) for share in drops(config)):
+        raise ConfigError(
+            "`optimizer.drop_at` must be a share of the epochs, or a list of them. "
+            f"Received: {config['optimizer']['drop_at']!r}"
+        )
     if "accuracy" not in config["metrics"]:
         raise ConfigError(
             f"`metrics` must hold 'accuracy', which runs report. Received: "
@@ -131,14 +175,21 @@ def _check_values(config):
 
 def _check_data(data):
     """Raises unless `data` names a data set and only options that its loader takes."""
-    if not isinstance(data, dict) or data.get("name") not in data_sets():
-        name = data.get("name") if isinstance(data, dict) else data
+    name = data.get("name") if isinstance(data, dict) else data
+    known = sorted({*data_sets(), *PLANNED})
+    if not isinstance(data, dict) or name not in known:
         raise ConfigError(
-            f"No data set is called {name!r}. {nearest_names(name, data_sets())}"
+            f"No data set is called {name!r}. {nearest_names(name, known)}"
         )
-    schema = {"name": str, "batch_size": int}
-    schema |= dict.fromkeys(data_options(data["name"]), int)
-    _check_keys("recipe.data", data, schema)
+    options = data_options(name) if name in data_sets() else set(data) - set(_DATA)
+    schema = {**_DATA, **dict.fromkeys(options, int)}
+    _check_keys("recipe.data", data, schema, optional=options)
+
+
+def drops(config):
+    """Shares of a stage's epochs after which the learning rate falls."""
+    at = config["optimizer"]["drop_at"]
+    return at if isinstance(at, list) else [at]
 
 
 def data_options(name):
@@ -154,22 +205,23 @@ def data_sets():
     return [module.name for module in pkgutil.iter_modules(training.data.__path__)]
 
 
-def _check_keys(where, found, schema):
+def _check_keys(where, found, schema, optional=()):
     unknown = sorted(set(found) - set(schema))
-    missing = sorted(set(schema) - set(found))
+    missing = sorted(set(schema) - set(found) - set(optional))
     if unknown or missing:
         raise ConfigError(
             f"Unknown keys in {where}: {unknown}; missing: {missing}. Known keys: "
             f"{sorted(schema)}"
         )
-    for key, kind in schema.items():
-        value = found[key]
+    for key, value in found.items():
+        kind = schema[key]
         if isinstance(kind, dict):
             if not isinstance(value, dict):
                 raise ConfigError(f"`{where}.{key}` must be a dictionary: {value!r}")
             _check_keys(f"{where}.{key}", value, kind)
         elif kind is not _ANY and not _is_of(value, kind):
-            name = getattr(kind, "__name__", "float or None")
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            name = " or ".join(getattr(one, "__name__", "None") for one in kinds)
             raise ConfigError(
                 f"`{where}.{key}` must be of type {name}. Received: {value!r}"
             )
@@ -177,7 +229,9 @@ def _check_keys(where, found, schema):
 
 def _is_of(value, kind):
     if isinstance(kind, tuple):
-        return value is None or _is_of(value, kind[0])
+        return any(_is_of(value, one) for one in kind)
+    if kind is None:
+        return value is None
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)

@@ -1,4 +1,4 @@
-"""The stages of a recipe: pre-train, sparsify, fine-tune; then shrink and save.
+"""The stages of a recipe: pre-train, sparsify, fine-tune, shrink; or train. Then save.
 
     python -m training.train CONFIG --workdir DIR [--set data.fold=1] [--quicktest]
 
@@ -82,13 +82,24 @@ class Data:
         return tf.data.Dataset.from_tensor_slices(self.examples[split]).batch(1024)
 
 
+def first_stage(config):
+    """`"pretrain"`, or `"train"` of a recipe that has no other."""
+    return next(iter(config["stages"]))
+
+
+def last_stage(config):
+    """`"finetune"`, or `"train"`."""
+    return list(config["stages"])[-1]
+
+
 def pretrain(config, data, workdir=None, quiet=False):
     """The first stage: the network without a sparsifier."""
+    stage = first_stage(config)
     keras.utils.set_random_seed(config["seed"])
     model = cvzoo.create_model(**config["model"])
     compile_for(model, config)
-    fit(model, config, "pretrain", data, workdir, quiet)
-    return Trained(model, evaluate(model, data, "pretrain"))
+    fit(model, config, stage, data, workdir, quiet)
+    return Trained(model, evaluate(model, data, stage))
 
 
 def compress(config, pretrained, data, workdir=None, quiet=False):
@@ -177,7 +188,7 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
         StepDecay(
             optimizer["learning_rate"],
             optimizer["drop_factor"],
-            optimizer["drop_at"],
+            configs.drops(config),
             epochs,
         ),
     ]
@@ -214,26 +225,30 @@ def evaluate(model, data, stage, scores=None):
 
 
 def save(compact, baseline, trained, config, data, folder):
-    """Keeps a shrunk model as a preset."""
+    """Keeps a model as a preset; `baseline` is `None` where it was not compressed."""
     images, _ = data.examples["validation"]
-    name = config["name"]
+    name, model = config["name"], config["model"]
+    kinds = [model[key] for key in ("field", "layer") if key in model]
+    scores = {
+        "metric": f"accuracy, test split of {data.module.ABOUT['name']}",
+        "test": round(trained.scores["test"][last_stage(config)], 4),
+        "validation": round(trained.scores["validation"][last_stage(config)], 4),
+    }
+    if baseline is not None:
+        before = trained.scores["test"][first_stage(config)]
+        scores["test before compression"] = round(before, 4)
     return cvzoo.save_preset(
         compact,
         folder,
         name=name,
         description=(
-            f"`{config['model']['name']}`, {config['model']['field']}, "
+            f"`{model['name']}`, {', '.join(kinds)}, "
             f"made by `python -m training.train {name}`."
         ),
         baseline=baseline,
         compile=compile_settings(config),
         config=config,
-        scores={
-            "metric": f"accuracy, test split of {data.module.ABOUT['name']}",
-            "test": round(trained.scores["test"]["finetune"], 4),
-            "validation": round(trained.scores["validation"]["finetune"], 4),
-            "test before compression": round(trained.scores["test"]["pretrain"], 4),
-        },
+        scores=scores,
         data=data.module.ABOUT,
         classes=data.module.CLASSES,
         # Few digits, as they are kept as text.
@@ -243,17 +258,20 @@ def save(compact, baseline, trained, config, data, folder):
 
 
 def run(config, workdir, quiet=False):
-    """All stages of a recipe; returns the `Trained` model, shrunk and saved."""
+    """All stages of a recipe; returns the `Trained` model, saved, shrunk if pruned."""
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     # Its scores tell that a run has ended.
     (workdir / "scores.json").unlink(missing_ok=True)
     (workdir / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     data = Data(config)
-    pretrained = pretrain(config, data, workdir, quiet)
-    trained = compress(config, pretrained, data, workdir, quiet)
-    compact = cvzoo.shrink(trained.model)
-    folder = save(compact, pretrained.model, trained, config, data, workdir / "preset")
+    trained = pretrain(config, data, workdir, quiet)
+    compact, baseline = trained.model, None
+    if "sparsify" in config["stages"]:
+        baseline = trained.model
+        trained = compress(config, trained, data, workdir, quiet)
+        compact = cvzoo.shrink(trained.model)
+    folder = save(compact, baseline, trained, config, data, workdir / "preset")
     (workdir / "scores.json").write_text(json.dumps(trained.scores, indent=1) + "\n")
     if not quiet:
         for stage in trained.scores["test"]:
@@ -262,7 +280,7 @@ def run(config, workdir, quiet=False):
                 f"{stage:9} accuracy "
                 + "  ".join(f"{k} {v:.3f}" for k, v in found.items())
             )
-        print(cvzoo.compression_report(compact, pretrained.model))
+        print(cvzoo.compression_report(compact, baseline))
         print(f"Preset: {folder}")
     return dataclasses.replace(trained, model=compact)
 

@@ -4,35 +4,44 @@ import keras
 
 from cvzoo import layers
 from cvzoo.layers import structured
+from cvzoo.layers.circulant import BIAS_DEVIATION
 from cvzoo.layers.linear import check_choice, check_size
 from cvzoo.models.registry import register_model
 
-RANKED = ("low_rank", "toeplitz_like", "ldr_subdiagonal", "ldr_tridiagonal")
-LAYERS = (
-    *("diagonal_circulant", "dense", "toeplitz", "diagonal_toeplitz", "acdc"),
-    *RANKED,
-)
+OPERATORS = {
+    "toeplitz_like": "shift",
+    "ldr_subdiagonal": "subdiagonal",
+    "ldr_tridiagonal": "tridiagonal",
+}
+SQUARE = {
+    "toeplitz": structured.Toeplitz,
+    "diagonal_toeplitz": structured.DiagonalToeplitz,
+    "acdc": structured.ACDC,
+}
+RANKED = ("low_rank", *OPERATORS)
+LAYERS = ("diagonal_circulant", "dense", *SQUARE, *RANKED)
 # Deviation of circulants, from their inputs and units.
 DEVIATIONS = {
     "paper": lambda inputs, units: (2 / max(inputs, units)) ** 0.5,
     "cifar10": lambda inputs, units: 1.414 / (inputs + units) ** 0.5,
+    "scattering": lambda inputs, units: (1.414 / inputs) ** 0.5,
     "youtube8m": lambda inputs, units: 1.5 / (inputs + units) ** 0.5,
     "mnist": lambda inputs, units: 1.414 / units**0.5,
 }
 
 
 @register_model(
-    tiny={"input_shape": (6,), "depth": 2, "classes": 3, "rank": 2}, size="depth"
+    tiny={"input_shape": (6,), "depth": 2, "units": 16, "classes": 3}, size="units"
 )
 def dcnn(
     input_shape=(3072,),
     depth=5,
     layer="diagonal_circulant",
     rank=None,
+    units=None,
     negative_slope=0.5,
     activation_every=1,
     head="same",
-    width=None,
     initialization="cifar10",
     regularization=0.0,
     pad_images=0,
@@ -40,25 +49,28 @@ def dcnn(
     classes=10,
     name="dcnn",
 ):
-    """Flatten → square structured layers with leaky ReLU → one layer to the classes.
+    """Flatten → structured layers with leaky ReLU → one layer to the classes.
 
     Args:
-        input_shape: `(features,)`, or `(height, width, channels)` of images, which are
-            made flat.
+        input_shape: `(features,)`; or of several axes, for example `(height, width,
+            channels)`, which are made flat.
         depth: Number of hidden layers; the output layer is not counted.
         layer: Kind of the hidden layers: `"diagonal_circulant"` (the paper's DCNN),
             `"dense"`, `"toeplitz"`, `"diagonal_toeplitz"` (DTNN), `"low_rank"`,
             `"acdc"`, or of low displacement rank: `"toeplitz_like"`,
             `"ldr_subdiagonal"` (LDR-SD), `"ldr_tridiagonal"` (LDR-TD).
         rank: Of the kinds that have one.
-        negative_slope: Of the leaky ReLU; 0.5 in all published runs of this form.
+        units: Units of a hidden layer. Defaults to the number of inputs, as published.
+        negative_slope: Of the leaky ReLU. Published: 0.5, and 0 with low displacement
+            rank.
         activation_every: k: the leaky ReLU follows every k-th hidden layer.
         head: The output layer: `"same"` kind as the hidden ones, or `"dense"`.
-        width: Units of the hidden layers. Defaults to the number of inputs.
         initialization: Standard deviation of the circulants, from inputs n and units m:
             `"paper"` √(2/max(n, m)) as in §5, or as in the code that gave the published
-            numbers, `"cifar10"` 1.414/√(n + m), `"youtube8m"` 1.5/√(n + m), `"mnist"`
-            1.414/√m.
+            numbers: `"cifar10"` 1.414/√(n + m), `"scattering"` √(1.414/n),
+            `"youtube8m"` 1.5/√(n + m), `"mnist"` 1.414/√m. Biases have deviation 0.01,
+            and are 0.1 with `"scattering"`; `"youtube8m"` has dense kernels of
+            deviation 1/√m. The other kinds start as their layers do by default.
         regularization: Factor of the sum of squares of all weights of
             diagonal-circulant layers, added to the loss; 2e-4 in the published runs.
         pad_images: Zeros added on each side of an image: 2 makes 32×32 of MNIST's.
@@ -67,28 +79,25 @@ def dcnn(
         name: Name of the model.
 
     Returns:
-        A `keras.Model` from `features` or `pixels`, in [0, 1], to `logits`.
+        A `keras.Model` from `features`, or `pixels` in [0, 1], to `logits`.
 
     Reference:
         Paper 1, §6.1 to §6.3; Tables 1, 3 and 4, Figures 2 to 4.
     """
-    check_choice("layer", layer, LAYERS)
-    check_choice("head", head, ("same", "dense"))
-    check_choice("initialization", initialization, tuple(DEVIATIONS))
+    check_size("depth", depth)
     check_size("activation_every", activation_every)
-    is_image = len(input_shape) == 3
-    x = start = keras.Input(input_shape, name="pixels" if is_image else "features")
-    if pad_images:
-        x = keras.layers.ZeroPadding2D(pad_images, name="pad")(x)
-    if centred:
-        x = keras.layers.Rescaling(2.0, offset=-1.0, name="centre")(x)
+    check_choice("head", head, ("same", "dense"))
+    start, x = prepared(input_shape, pad_images, centred)
     if len(input_shape) > 1:
         x = keras.layers.Flatten(name="flatten")(x)
     make = _Maker(layer, rank, initialization, regularization)
     for number in range(1, depth + 1):
-        x = make(x, width or x.shape[-1], f"hidden{number}")
+        x = make(x, units or x.shape[-1], f"hidden{number}")
         if number % activation_every == 0:
-            x = _leaky_relu(negative_slope, f"relu{number}")(x)
+            relu = keras.layers.LeakyReLU(
+                negative_slope=negative_slope, name=f"relu{number}"
+            )
+            x = relu(x)
     if head == "dense":
         make = _Maker("dense", None, initialization, regularization)
     return keras.Model(start, make(x, classes, "logits", is_last=True), name=name)
@@ -106,7 +115,7 @@ def scattering_dcnn(
     ensemble=1,
     scales=2,
     angles=8,
-    initialization="paper",
+    initialization="scattering",
     regularization=0.0,
     classes=10,
     name="scattering_dcnn",
@@ -121,12 +130,12 @@ def scattering_dcnn(
         depth: Number of hidden layers. Of low displacement rank, one square layer whose
             first outputs are the logits, as in the published runs; depth must be 1.
         layer, rank, regularization: As of `dcnn`.
-        ensemble: Number of such networks on one scattering transform, whose logits are
-            averaged.
+        ensemble: Number of such networks on one scattering transform. Their logits are
+            averaged, which is the geometric mean of their probabilities; the paper does
+            not say which mean it took. `fit` trains them together.
         scales: J of the scattering transform.
         angles: L.
-        initialization: As of `dcnn`. That of the published runs, √(1.414/n), is near to
-            `"paper"`.
+        initialization: As of `dcnn`.
         classes: Number of classes.
         name: Name of the model.
 
@@ -134,10 +143,12 @@ def scattering_dcnn(
         A `keras.Model` from `pixels`, in [0, 1], to `logits`.
 
     Reference:
-        Paper 1, §6.2 and Table 2.
+        Paper 1, §6.1 and Table 2.
     """
-    check_choice("layer", layer, LAYERS)
+    check_size("depth", depth)
     check_size("ensemble", ensemble)
+    if layer in OPERATORS and depth != 1:
+        raise ValueError(f"`depth` must be 1 for layer={layer!r}. Received: {depth}")
     pixels = keras.Input(input_shape, name="pixels")
     x = layers.Scattering2D(scales, angles, name="scattering")(pixels)
     features = keras.layers.Flatten(name="flatten")(x)
@@ -145,20 +156,18 @@ def scattering_dcnn(
     members = []
     for member in range(1, ensemble + 1):
         suffix = f"_{member}" if ensemble > 1 else ""
-        norm = keras.layers.BatchNormalization(epsilon=1e-5, name=f"norm{suffix}")
+        norm = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, name=f"norm{suffix}"
+        )
         x = keras.layers.ReLU(name=f"relu{suffix}")(norm(features))
-        if layer in RANKED[1:]:
-            if depth != 1:
-                raise ValueError(
-                    f"`depth` must be 1 for layer={layer!r}. Received: {depth}"
-                )
-            x = make(x, x.shape[-1], f"hidden1{suffix}")[:, :classes]
-        else:
-            for number in range(1, depth + 1):
-                x = make(x, x.shape[-1], f"hidden{number}{suffix}")
+        for number in range(1, depth + 1):
+            x = make(x, x.shape[-1], f"hidden{number}{suffix}")
+            if layer not in OPERATORS:
                 x = keras.layers.ReLU(name=f"relu{number}{suffix}")(x)
-            last = "logits" if ensemble == 1 else f"logits{suffix}"
-            x = make(x, classes, last, is_last=True)
+        if layer in OPERATORS:
+            x = _first(classes, x, f"logits{suffix}")
+        else:
+            x = make(x, classes, f"logits{suffix}", is_last=True)
         members.append(x)
     logits = members[0]
     if ensemble > 1:
@@ -166,54 +175,81 @@ def scattering_dcnn(
     return keras.Model(pixels, logits, name=name)
 
 
-def _leaky_relu(negative_slope, name):
-    return keras.layers.LeakyReLU(negative_slope=negative_slope, name=name)
+def _first(count, inputs, name):
+    """The first of some features, by layers that presets can keep."""
+    size = inputs.shape[-1]
+    x = keras.layers.Reshape((size, 1), name=f"{name}_column")(inputs)
+    x = keras.layers.Cropping1D((0, size - count), name=f"{name}_crop")(x)
+    return keras.layers.Flatten(name=name)(x)
+
+
+def prepared(input_shape, pad_images=0, centred=False):
+    """The input of a network, and what its first layer takes: padded, then 2x − 1."""
+    is_image = len(input_shape) == 3
+    x = start = keras.Input(input_shape, name="pixels" if is_image else "features")
+    if pad_images:
+        x = keras.layers.ZeroPadding2D(pad_images, name="pad")(x)
+    if centred:
+        x = keras.layers.Rescaling(2.0, offset=-1.0, name="centre")(x)
+    return start, x
 
 
 class _Maker:
-    """Makes the layers of one kind."""
+    """Makes and applies layers of one kind: `make(inputs, units, name)`."""
 
     def __init__(self, kind, rank, initialization, regularization):
+        check_choice("layer", kind, LAYERS)
+        check_choice("initialization", initialization, tuple(DEVIATIONS))
         if (rank is None) == (kind in RANKED):
             raise ValueError(
                 f"`rank` must be a whole number for layers {', '.join(RANKED)}, and "
                 f"None for others. Received: rank={rank} for layer={kind!r}"
             )
         self.kind, self.rank = kind, rank
-        self.deviation = DEVIATIONS[initialization]
-        self.regularizer = None
-        if regularization:
-            self.regularizer = keras.regularizers.L2(regularization)
+        self.initialization = initialization
+        self.regularization = regularization
 
     def __call__(self, inputs, units, name, is_last=False):
-        return self._layer(inputs.shape[-1], units, name, is_last)(inputs)
-
-    def _layer(self, inputs, units, name, is_last):
         if self.kind == "diagonal_circulant":
-            deviation = self.deviation(inputs, units)
-            return layers.DiagonalCirculant(
-                units,
-                padding="left",
-                circulant_initializer=keras.initializers.RandomNormal(stddev=deviation),
-                regularizer=self.regularizer,
-                name=name,
-            )
-        if self.kind == "low_rank":
+            layer = self._circulant(inputs.shape[-1], units, name)
+        elif self.kind == "dense":
+            layer = self._dense(units, name)
+        elif self.kind == "low_rank":
             # Paper 1's output layers have the rank of the others, even above classes.
-            return structured.LowRank(units, self.rank, overcomplete=is_last, name=name)
-        kinds = {
-            "dense": keras.layers.Dense,
-            "toeplitz": structured.Toeplitz,
-            "diagonal_toeplitz": structured.DiagonalToeplitz,
-            "acdc": structured.ACDC,
-        }
-        if self.kind in kinds:
-            return kinds[self.kind](units, name=name)
-        operators = {
-            "toeplitz_like": "shift",
-            "ldr_subdiagonal": "subdiagonal",
-            "ldr_tridiagonal": "tridiagonal",
-        }
-        return structured.LowDisplacementRank(
-            units, self.rank, operators=operators[self.kind], name=name
+            layer = structured.LowRank(
+                units, self.rank, overcomplete=is_last, name=name
+            )
+        elif self.kind in OPERATORS:
+            layer = structured.LowDisplacementRank(
+                units, self.rank, operators=OPERATORS[self.kind], name=name
+            )
+        else:
+            layer = SQUARE[self.kind](units, padding="left", name=name)
+        return layer(inputs)
+
+    def _circulant(self, inputs, units, name):
+        deviation = DEVIATIONS[self.initialization](inputs, units)
+        regularizer = bias_initializer = None
+        if self.regularization:
+            regularizer = keras.regularizers.L2(self.regularization)
+        if self.initialization == "scattering":
+            bias_initializer = keras.initializers.Constant(0.1)
+        return layers.DiagonalCirculant(
+            units,
+            padding="left",
+            circulant_initializer=keras.initializers.RandomNormal(stddev=deviation),
+            bias_initializer=bias_initializer,
+            regularizer=regularizer,
+            name=name,
+        )
+
+    def _dense(self, units, name):
+        if self.initialization != "youtube8m":
+            return keras.layers.Dense(units, name=name)
+        normal = keras.initializers.RandomNormal
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=normal(stddev=units**-0.5),
+            bias_initializer=normal(stddev=BIAS_DEVIATION),
+            name=name,
         )

@@ -6,19 +6,37 @@ import cvzoo
 from cvzoo.models import registry
 from tests.helpers import check_model
 
+FIELDS = [{"field": "complex"}, {"field": "real"}]
+PLAIN = ["diagonal_circulant", "dense", "toeplitz", "diagonal_toeplitz", "acdc"]
+RANKED = ["low_rank", "toeplitz_like", "ldr_subdiagonal", "ldr_tridiagonal"]
+LAYERS = [
+    *({"layer": layer} for layer in PLAIN),
+    *({"layer": layer, "rank": 2} for layer in RANKED),
+]
 VARIANTS = {
-    "two_layer_dense": [{"features": "raw"}, {"features": "fft"}],
-    "radio_net": [{}],
+    "two_layer_dense": [
+        {"features": features, **field}
+        for features in ("raw", "fft")
+        for field in FIELDS
+    ],
+    "radio_net": FIELDS,
+    "dcnn": [
+        *LAYERS,
+        {"input_shape": (3, 2), "head": "dense", "activation_every": 2, "units": None},
+        {"input_shape": (2, 2, 1), "pad_images": 1, "centred": True},
+        {"initialization": "youtube8m", "head": "dense", "regularization": 0.1},
+    ],
+    "scattering_dcnn": [{}, {"ensemble": 2}, LAYERS[-2]],
+    "lenet": [{}, {"pad_images": 2, "centred": True}],
 }
 
 
-@pytest.mark.parametrize("field", ["complex", "real"])
 @pytest.mark.parametrize(
     ("name", "variant"),
     [(name, each) for name in registry.list_models() for each in VARIANTS[name]],
 )
-def test_models_do_what_models_do(name, variant, field, tmp_path):
-    arguments = {**registry.tiny_arguments(name), "field": field, **variant}
+def test_models_do_what_models_do(name, variant, tmp_path):
+    arguments = {**registry.tiny_arguments(name), **variant}
     check_model(cvzoo.create_model(name, **arguments), tmp_path)
 
 

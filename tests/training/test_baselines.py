@@ -37,7 +37,7 @@ def test_networks_of_equal_bytes_use_the_budget_and_keep_it(run, kind):
 
 def test_gradual_magnitude_has_as_many_weights(run):
     row = baselines.gradual_magnitude(run)
-    ours = baselines.measured("ours", run.pruned(), run.data)
+    ours = baselines.measured("ours", run.final(), run.data)
     assert abs(row.numbers - ours.numbers) <= 0.05 * ours.numbers
 
 
@@ -53,7 +53,7 @@ def test_twice_the_real_width_fits_the_budget(run):
 
 def test_fresh_weights_have_the_same_masks(run):
     row = baselines.same_masks_fresh_weights(run)
-    ours = baselines.measured("ours", run.pruned(), run.data)
+    ours = baselines.measured("ours", run.final(), run.data)
     assert abs(row.numbers - ours.numbers) <= 0.02 * ours.numbers
 
 
@@ -71,7 +71,7 @@ def test_quantized_networks_are_as_small_as_their_types(run):
 
 @pytest.mark.parametrize("values", ["float16", "posterior"])
 def test_rounded_networks_are_smaller_and_answer_alike(run, values):
-    ours = baselines.measured("ours", run.pruned(), run.data)
+    ours = baselines.measured("ours", run.final(), run.data)
     row = baselines.rounded(run, "rounded", values)
     assert row.bytes < 0.7 * ours.bytes
     assert 0.98 * ours.numbers <= row.numbers <= ours.numbers

@@ -8,7 +8,9 @@ import re
 import numpy as np
 import pytest
 
+import cvzoo
 from training import compare, demo, results
+from training import config as configs
 from training.baselines import Row
 
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
@@ -51,6 +53,29 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     assert "unit ARD + magnitude" in " ".join(capsys.readouterr().out.split())
 
 
+def test_rows_of_several_recipes_come_in_one_table(tmp_path, monkeypatch, capsys):
+    rows = {
+        "dcnn_dense_digits": [("uncompressed",), ("float16",), ("constant_prior",)],
+        "dcnn_low_rank_digits": [("main", "low rank")],
+    }
+    monkeypatch.setattr(compare, "plan", lambda config: ([*rows.items()], ["low rank"]))
+    one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
+    monkeypatch.setattr(compare, "_pool", one_thread)
+    arguments = ["dcnn_low_rank_digits", "--quicktest", "--folds", "0"]
+    assert compare.main([*arguments, "--out", str(tmp_path)]) == 0
+    table = (tmp_path / "table.md").read_text().splitlines()[2:]
+    names = [line.split("|")[1].strip(" *") for line in table]
+    assert names == [
+        "uncompressed",
+        "uncompressed, float16",
+        "constant prior",
+        names[3],
+    ]
+    assert names[3] == "low rank"
+    for name in rows:
+        assert (tmp_path / name / "fold0" / "preset" / "weights.safetensors").is_file()
+
+
 def test_accuracy_by_group_is_averaged_over_folds_by_hand():
     def row(name, groups):
         return Row(name, 1, 1, 0.5, 0.5, groups)
@@ -87,10 +112,38 @@ def test_folds_of_simulated_data_are_seeds():
     assert compare.parse_folds("0, 12") == [0, 12]
 
 
+def test_a_network_trained_in_one_stage_is_compared_with_recipes_of_its_family():
+    planned, ours = compare.plan(configs.get("dcnn_digits"))
+    planned = dict(planned)
+    assert ours == ["DCNN"]
+    assert planned["dcnn_dense_digits"][0] == ("uncompressed",)
+    assert planned["dcnn_digits"] == [("main", "DCNN")]
+    magnitude = [("main", "gradual magnitude pruning"), ("same_masks_fresh_weights",)]
+    assert planned["dcnn_magnitude_digits"] == magnitude
+    assert all(name.endswith("_digits") for name in planned)
+    with pytest.raises(ValueError, match="is what others are compared with"):
+        compare.plan(configs.get("dcnn_dense_digits"))
+
+
+def test_rivals_have_at_most_as_many_numbers_and_nearly_so():
+    for dataset in ("digits", "radio"):
+        counts = {}
+        for name in configs.same_data(f"dcnn_{dataset}"):
+            config = configs.get(name)
+            count = cvzoo.create_model(**config["model"]).count_params()
+            if "sparsify" in config["stages"]:
+                (term,) = config["stages"]["sparsify"]["sparsifiers"]
+                biases = 1034
+                count = round((count - biases) * (1 - term["sparsity"])) + biases
+            counts[name] = count
+        ours = counts.pop(f"dcnn_{dataset}")
+        dense = counts.pop(f"dcnn_dense_{dataset}")
+        assert dense > 40 * ours
+        assert all(0.9 * ours < count <= ours for count in counts.values()), counts
+
+
 @pytest.mark.parametrize("field", ["complex", "real"])
 def test_recipes_of_one_network_are_compared_with_each_other(field):
-    from training import config as configs
-
     config = configs.get(f"radio_net_{field}_unit_ard_magnitude_radio")
     jobs = compare.our_jobs(config)
     assert [job[:2] for job in jobs] == [

@@ -33,6 +33,22 @@ def test_the_data_set_has_the_promised_shapes_and_types():
     assert (inputs.dtype.name, labels.dtype.name) == ("float32", "int32")
 
 
+@pytest.mark.parametrize("samples", [1, 100, 512])
+def test_signals_of_other_lengths_have_the_ratios_of_their_labels(samples):
+    options = {**SMALL, "n_train": 1760, "samples": samples}
+    inputs, labels = next(iter(radio.load("train", **options).batch(2000)))
+    assert inputs.shape == (1760, samples, 2)
+    np.testing.assert_allclose(np.mean(np.sum(inputs**2, -1), -1), 1, atol=1e-4)
+    np.testing.assert_array_equal(labels, radio.arrays("train", **options)[1])
+    signals = radio.simulate(1760, seed=7, samples=samples)
+    power = [np.mean(np.abs(one) ** 2, 1) for one in (signals.clean, signals.noise)]
+    expected = radio.groups("train", **options)
+    assert len(expected) == 1760 and signals.clean.shape == (1760, samples)
+    if samples > 1:
+        found = 10 * np.log10(power[0] / power[1])
+        assert abs(np.mean(found - signals.snr)) < 0.1
+
+
 def test_defaults_are_twenty_four_and_six_thousand():
     sizes = [len(radio.load(split)) for split in radio.SPLITS]
     assert sizes == [20_000, 4_000, 6_000]
@@ -326,6 +342,7 @@ def test_an_example_without_channel_and_noise_is_the_sent_one(monkeypatch):
         ({"n_test": 0}, "`n_test` must be an integer, 1 or more"),
         ({"n_train": True}, "`n_train` must be an integer"),
         ({"n_validation": "9"}, "`n_validation` must be an integer"),
+        ({"samples": 0}, "`samples` must be an integer, 1 or more"),
     ],
 )
 @pytest.mark.parametrize("function", [radio.load, radio.arrays, radio.snr])

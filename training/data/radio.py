@@ -25,7 +25,7 @@ ABOUT = {
     "name": "synthetic radio signals, 8 modulations at -2 to 18 dB",
     "source": "simulated by training/data/radio.py, after O'Shea and West, 2016",
     "licence": "Apache-2.0",
-    "inputs": "128 samples of I and Q, mean power 1",
+    "inputs": "128 samples of I and Q, or as many as are asked for, mean power 1",
 }
 SNRS = np.arange(-2, 20, 2)
 SAMPLES = 128
@@ -71,31 +71,54 @@ class Signals:
     noise: np.ndarray
 
 
-def load(split, fold=0, n_train=20_000, n_validation=4_000, n_test=6_000):
-    """Signals `(128, 2)` float32, last axis I and Q, and labels int32.
+def load(
+    split,
+    fold=0,
+    n_train=20_000,
+    n_validation=4_000,
+    n_test=6_000,
+    samples=SAMPLES,
+):
+    """Signals `(samples, 2)` float32, last axis I and Q, and labels int32.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`.
         fold: Seed, 0 or more. Each split of each fold has a random stream of its own.
         n_train, n_validation, n_test: Examples of the splits. Modulations and
             signal-to-noise ratios are as balanced as these allow.
+        samples: Samples of a signal, 8 a symbol.
     """
     return tf.data.Dataset.from_tensor_slices(
-        arrays(split, fold, n_train, n_validation, n_test)
+        arrays(split, fold, n_train, n_validation, n_test, samples)
     )
 
 
-def arrays(split, fold=0, n_train=20_000, n_validation=4_000, n_test=6_000):
+def arrays(
+    split,
+    fold=0,
+    n_train=20_000,
+    n_validation=4_000,
+    n_test=6_000,
+    samples=SAMPLES,
+):
     """The same as two numpy arrays; each signal has unit mean power."""
-    signals = simulate(*_size_and_seed(split, fold, n_train, n_validation, n_test))
+    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
+    signals = simulate(size, seed, samples)
     received = signals.clean + signals.noise
     received /= np.sqrt(_mean_power(received))
     return np.stack([received.real, received.imag], axis=-1), signals.labels
 
 
-def snr(split, fold=0, n_train=20_000, n_validation=4_000, n_test=6_000):
+def snr(
+    split,
+    fold=0,
+    n_train=20_000,
+    n_validation=4_000,
+    n_test=6_000,
+    samples=SAMPLES,
+):
     """Signal-to-noise ratio of each example of a split in decibels, int32."""
-    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test)
+    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
     # The first that `simulate` draws.
     return draw_cells(size, np.random.default_rng(seed))[1]
 
@@ -104,17 +127,18 @@ def snr(split, fold=0, n_train=20_000, n_validation=4_000, n_test=6_000):
 groups = snr
 
 
-def simulate(size, seed):
+def simulate(size, seed, samples=SAMPLES):
     """Labels, symbols, clean signals and noise.
 
     Args:
         size: Number of examples.
         seed: What `numpy.random.default_rng` takes.
+        samples: Samples of a signal.
     """
     random = np.random.default_rng(seed)
     labels, decibels = draw_cells(size, random)
     # Samples before the first are heard through the later taps.
-    symbols_heard = -(-(SAMPLES + TAPS - 1) // SAMPLES_PER_SYMBOL)
+    symbols_heard = -(-(samples + TAPS - 1) // SAMPLES_PER_SYMBOL)
     symbols = np.empty((size, symbols_heard + SPAN - 1), np.complex64)
     sent = np.empty((size, symbols_heard * SAMPLES_PER_SYMBOL), np.complex64)
     offsets = random.random(size)
@@ -124,7 +148,7 @@ def simulate(size, seed):
         choice = random.integers(len(points), size=(len(rows), symbols.shape[1]))
         symbols[rows] = points[choice]
         sent[rows] = modulate(modulation, symbols[rows], offsets[rows])
-    clean = _channel(sent[:, -(SAMPLES + TAPS - 1) :], random)
+    clean = _channel(sent[:, -(samples + TAPS - 1) :], random)
     noise = _complex_normal(clean.shape, random)
     # The noise fills the whole band, as wide as the sampling rate.
     noise *= np.sqrt(_mean_power(clean) / _ratio(decibels)[:, None])
@@ -228,14 +252,14 @@ def phase_pulse(modulation, times):
 
 def _channel(sent, random):
     """Echoes, then a frequency offset and a phase; the first samples are used up."""
-    size = len(sent)
+    size, samples = len(sent), sent.shape[1] - (TAPS - 1)
     taps = _taps(size, random)
-    received = np.zeros((size, SAMPLES), np.complex64)
+    received = np.zeros((size, samples), np.complex64)
     for tap in range(TAPS):
         start = TAPS - 1 - tap
-        received += taps[:, tap, None] * sent[:, start : start + SAMPLES]
+        received += taps[:, tap, None] * sent[:, start : start + samples]
     offset = random.uniform(-MAX_FREQUENCY_OFFSET, MAX_FREQUENCY_OFFSET, (size, 1))
-    turn = random.random((size, 1)) + offset * np.arange(SAMPLES)
+    turn = random.random((size, 1)) + offset * np.arange(samples)
     return received * np.exp(2j * np.pi * turn.astype(np.float32))
 
 
@@ -262,11 +286,12 @@ def _ratio(decibels):
     return np.float32(10) ** (decibels / np.float32(10))
 
 
-def _size_and_seed(split, fold, n_train, n_validation, n_test):
+def _size_and_seed(split, fold, n_train, n_validation, n_test, samples):
     sizes = {"train": n_train, "validation": n_validation, "test": n_test}
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {SPLITS}. Received: split={split!r}")
     _check_whole("fold", fold, 0)
+    _check_whole("samples", samples, 1)
     for name, size in sizes.items():
         _check_whole(f"n_{name}", size, 1)
     return sizes[split], np.random.SeedSequence([fold, SPLITS.index(split)])
