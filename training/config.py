@@ -16,6 +16,15 @@ _STAGES = {
     "finetune": {"epochs": int, "threshold": float},
 }
 _ONE_STAGE = {"train": {"epochs": int}}
+# Learning from another recipe's network too, see `training.distillation`.
+_DISTILLED = {
+    "train": {
+        **_ONE_STAGE["train"],
+        "teacher": (str, dict),
+        "temperature": float,
+        "student_loss_weight": float,
+    }
+}
 _DATA = {"name": str, "batch_size": int}
 # Keys that a recipe must have, with `stages`, and nothing else.
 _SCHEMA = {
@@ -111,6 +120,8 @@ def check(config):
     stages = config.get("stages")
     has_one = isinstance(stages, dict) and "train" in stages
     schema = {**_SCHEMA, "stages": _ONE_STAGE if has_one else _STAGES}
+    if has_one and "teacher" in stages["train"]:
+        schema["stages"] = _DISTILLED
     _check_keys("recipe", config, schema)
     _check_data(config["data"])
     _check_values(config)

@@ -21,6 +21,7 @@ import cvzoo
 from cvzoo import compiling
 from cvzoo.models import registry
 from training import config as configs
+from training import distillation
 from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
 
 
@@ -96,10 +97,28 @@ def pretrain(config, data, workdir=None, quiet=False):
     """The first stage: the network without a sparsifier."""
     stage = first_stage(config)
     keras.utils.set_random_seed(config["seed"])
-    model = cvzoo.create_model(**config["model"])
+    model = learner = cvzoo.create_model(**config["model"])
     compile_for(model, config)
-    fit(model, config, stage, data, workdir, quiet)
+    settings = config["stages"][stage]
+    if "teacher" in settings:
+        teacher = _teacher(config, data, workdir, quiet)
+        learner = distillation.distiller(teacher, model, settings)
+        compile_for(learner, config)
+    fit(learner, config, stage, data, workdir, quiet)
+    if workdir is not None:
+        model.save(workdir / f"{stage}.keras")
     return Trained(model, evaluate(model, data, stage))
+
+
+def _teacher(config, data, workdir, quiet):
+    """The trained network that another one learns from; kept in the run's folder."""
+    teacher = distillation.teacher_config(config)
+    if workdir is None:
+        return pretrain(teacher, data, quiet=quiet).model
+    folder = workdir / "teacher"
+    if not distillation.is_trained(teacher, folder):
+        run(teacher, folder, quiet)
+    return keras.models.load_model(folder / f"{last_stage(teacher)}.keras")
 
 
 def compress(config, pretrained, data, workdir=None, quiet=False):
@@ -124,6 +143,8 @@ def sparsify(config, pretrained, data, workdir=None, quiet=False):
     if stage["carry_moments"]:
         carry_moments(pretrained.model.optimizer, model.optimizer, model)
     fit(model, config, "sparsify", data, workdir, quiet)
+    if workdir is not None:
+        model.save(workdir / "sparsify.keras")
     return model
 
 
@@ -136,6 +157,8 @@ def finetune(config, pruned, scores, data, workdir=None, quiet=False):
     compile_for(pruned, config)
     scores = evaluate(pruned, data, "pruned", scores)
     fit(pruned, config, "finetune", data, workdir, quiet)
+    if workdir is not None:
+        pruned.save(workdir / "finetune.keras")
     return Trained(pruned, evaluate(pruned, data, "finetune", scores))
 
 
@@ -209,8 +232,6 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
         for callback in callbacks:
             callback.on_train_end()  # Keras calls it after a normal end only.
         raise
-    if workdir is not None:
-        model.save(workdir / f"{stage}.keras")
 
 
 def evaluate(model, data, stage, scores=None):
@@ -296,6 +317,8 @@ def quick(config):
             config["data"][option] = 256
     for stage in config["stages"].values():
         stage["epochs"] = 1
+        if "teacher" in stage:
+            stage["teacher"] = quick(configs.get(stage["teacher"]))
     return config
 
 

@@ -50,6 +50,8 @@ HERE = {
     "dcnn_dense": {"layer": "dense", "depth": 1},
     "dcnn_magnitude": {"layer": "dense", "depth": 1},
     "dcnn_small_dense": {"layer": "dense", "units": 24, **SHALLOW},
+    "dcnn_distilled": {"layer": "dense", "units": 24, **SHALLOW},
+    "dcnn_hashed": {"layer": "hashed", "depth": 1, "compression": 43.1},
     "dcnn_low_rank": {"layer": "low_rank", "rank": 7, **SHALLOW},
     "dcnn_toeplitz": {"layer": "toeplitz", "depth": 7},
     "dcnn_toeplitz_like": {"layer": "toeplitz_like", "rank": 7, **LDR},
@@ -59,6 +61,8 @@ LABELS = {
     "dcnn": "DCNN",
     "dcnn_magnitude": "gradual magnitude pruning",
     "dcnn_small_dense": "small dense network",
+    "dcnn_distilled": "small dense network, distilled",
+    "dcnn_hashed": "hashed weights",
     "dcnn_low_rank": "low rank",
     "dcnn_toeplitz": "Toeplitz",
     "dcnn_toeplitz_like": "Toeplitz-like",
@@ -68,6 +72,7 @@ LABELS = {
 DATASETS = {
     "digits": {
         "methods": HERE,
+        "teacher": "dcnn_dense_digits",
         "model": {
             "input_shape": [28, 28, 1],
             "pad_images": 2,
@@ -165,7 +170,11 @@ DATASETS = {
                 "regularization": 2e-4,
             },
             "lenet": {"name": "lenet"},
+            # Of at most 46,875 numbers; the published architectures are not known.
+            "dcnn_distilled": {"layer": "dense", "units": 45, **SHALLOW},
+            "dcnn_hashed": {"layer": "hashed", "depth": 1, "compression": 23.1},
         },
+        "teacher": "lenet_mnist",
         "model": {
             "input_shape": [28, 28, 1],
             "pad_images": 2,
@@ -236,7 +245,7 @@ def get_config(dataset="digits", method="dcnn"):
         },
         "loss": settings.get("loss", "sparse_categorical_crossentropy"),
         "metrics": ["accuracy"],
-        "stages": _stages(settings, method),
+        "stages": _stages(settings, method, settings.get("teacher")),
     }
 
 
@@ -244,8 +253,12 @@ def _name(dataset, method):
     return f"{method}_{DATASETS[dataset]['data']['name']}"
 
 
-def _stages(settings, method):
+def _stages(settings, method, teacher):
     epochs = settings["epochs"]
+    if method == "dcnn_distilled":
+        # Temperature and weight are usual ones, not searched for.
+        distilled = {"temperature": 4.0, "student_loss_weight": 0.5}
+        return {"train": {"epochs": epochs, "teacher": teacher, **distilled}}
     if method != "dcnn_magnitude":
         return {"train": {"epochs": epochs}}
     # As many epochs in all.

@@ -19,7 +19,7 @@ SQUARE = {
     "acdc": structured.ACDC,
 }
 RANKED = ("low_rank", *OPERATORS)
-LAYERS = ("diagonal_circulant", "dense", *SQUARE, *RANKED)
+LAYERS = ("diagonal_circulant", "dense", "hashed", *SQUARE, *RANKED)
 # Deviation of circulants, from their inputs and units.
 DEVIATIONS = {
     "paper": lambda inputs, units: (2 / max(inputs, units)) ** 0.5,
@@ -38,6 +38,7 @@ def dcnn(
     depth=5,
     layer="diagonal_circulant",
     rank=None,
+    compression=None,
     units=None,
     negative_slope=0.5,
     activation_every=1,
@@ -57,9 +58,11 @@ def dcnn(
         depth: Number of hidden layers; the output layer is not counted.
         layer: Kind of the hidden layers: `"diagonal_circulant"` (the paper's DCNN),
             `"dense"`, `"toeplitz"`, `"diagonal_toeplitz"` (DTNN), `"low_rank"`,
-            `"acdc"`, or of low displacement rank: `"toeplitz_like"`,
-            `"ldr_subdiagonal"` (LDR-SD), `"ldr_tridiagonal"` (LDR-TD).
+            `"acdc"`, `"hashed"` (HashNet), or of low displacement rank:
+            `"toeplitz_like"`, `"ldr_subdiagonal"` (LDR-SD), `"ldr_tridiagonal"`
+            (LDR-TD).
         rank: Of the kinds that have one.
+        compression: Of `"hashed"`: places of a matrix for each of its numbers.
         units: Units of a hidden layer. Defaults to the number of inputs, as published.
         negative_slope: Of the leaky ReLU. Published: 0.5, and 0 with low displacement
             rank.
@@ -90,7 +93,7 @@ def dcnn(
     start, x = prepared(input_shape, pad_images, centred)
     if len(input_shape) > 1:
         x = keras.layers.Flatten(name="flatten")(x)
-    make = _Maker(layer, rank, initialization, regularization)
+    make = _Maker(layer, rank, initialization, regularization, compression)
     for number in range(1, depth + 1):
         x = make(x, units or x.shape[-1], f"hidden{number}")
         if number % activation_every == 0:
@@ -129,7 +132,7 @@ def scattering_dcnn(
         input_shape: `(height, width, channels)` of images.
         depth: Number of hidden layers. Of low displacement rank, one square layer whose
             first outputs are the logits, as in the published runs; depth must be 1.
-        layer, rank, regularization: As of `dcnn`.
+        layer, rank, regularization: As of `dcnn`; not `"hashed"`.
         ensemble: Number of such networks on one scattering transform. Their logits are
             averaged, which is the geometric mean of their probabilities; the paper does
             not say which mean it took. `fit` trains them together.
@@ -145,6 +148,7 @@ def scattering_dcnn(
     Reference:
         Paper 1, §6.1 and Table 2.
     """
+    check_choice("layer", layer, [kind for kind in LAYERS if kind != "hashed"])
     check_size("depth", depth)
     check_size("ensemble", ensemble)
     if layer in OPERATORS and depth != 1:
@@ -197,7 +201,7 @@ def prepared(input_shape, pad_images=0, centred=False):
 class _Maker:
     """Makes and applies layers of one kind: `make(inputs, units, name)`."""
 
-    def __init__(self, kind, rank, initialization, regularization):
+    def __init__(self, kind, rank, initialization, regularization, compression=None):
         check_choice("layer", kind, LAYERS)
         check_choice("initialization", initialization, tuple(DEVIATIONS))
         if (rank is None) == (kind in RANKED):
@@ -205,7 +209,12 @@ class _Maker:
                 f"`rank` must be a whole number for layers {', '.join(RANKED)}, and "
                 f"None for others. Received: rank={rank} for layer={kind!r}"
             )
-        self.kind, self.rank = kind, rank
+        if (compression is None) == (kind == "hashed"):
+            raise ValueError(
+                "`compression` must be a number for layer='hashed', and None for "
+                f"others. Received: compression={compression} for layer={kind!r}"
+            )
+        self.kind, self.rank, self.compression = kind, rank, compression
         self.initialization = initialization
         self.regularization = regularization
 
@@ -214,6 +223,10 @@ class _Maker:
             layer = self._circulant(inputs.shape[-1], units, name)
         elif self.kind == "dense":
             layer = self._dense(units, name)
+        elif self.kind == "hashed":
+            layer = structured.HashedDense(
+                units, compression=self.compression, name=name
+            )
         elif self.kind == "low_rank":
             # Paper 1's output layers have the rank of the others, even above classes.
             layer = structured.LowRank(
