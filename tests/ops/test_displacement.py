@@ -72,7 +72,7 @@ def written_out(kind, inputs, lefts, rights, *operators, take=np):
     return inputs @ take.transpose(total)
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(kind=st.sampled_from(KINDS), size=st.integers(1, 14), rank=st.integers(1, 3))
 def test_products_are_those_of_the_written_out_matrices(kind, size, rank):
     tensors = arguments(kind, size, rank)
@@ -81,8 +81,10 @@ def test_products_are_those_of_the_written_out_matrices(kind, size, rank):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("size", [97, 128, 200])
-@pytest.mark.parametrize("kind", KINDS[2:4])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("subdiagonal_corner", 97), ("subdiagonal", 128), ("subdiagonal_corner", 200)],
+)
 def test_sub_diagonals_of_many_blocks(kind, size):
     """A prime, a power of two, and neither; some entries are 0."""
     assert size > 3 * krylov.BLOCK
