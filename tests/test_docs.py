@@ -4,6 +4,7 @@ import functools
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ import cvzoo
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 COMPLEX_LAYERS = ROOT / "docs" / "complex_layers.md"
+STRUCTURED_LAYERS = ROOT / "docs" / "structured_layers.md"
 
 
 def name_of(path):
@@ -57,3 +59,36 @@ def test_the_example_of_complex_layers_restores_the_signal(tmp_path, monkeypatch
     names = run(COMPLEX_LAYERS)
     errors = np.abs(np.asarray(names["restored"])[..., 0] - names["sent"])
     assert errors.mean() < 0.2
+
+
+def test_the_page_of_structured_layers_has_every_one():
+    page = STRUCTURED_LAYERS.read_text("utf-8")
+    names = [n for n, kind in vars(cvzoo.layers.structured).items() if is_class(kind)]
+    names += [name for name in vars(cvzoo.layers) if "Circulant" in name]
+    missing = [name for name in names if not re.search(rf"`(\w+\.)?{name}\b", page)]
+    assert len(names) > 10 and missing == []
+
+
+def test_numbers_of_structured_layers_are_those_on_their_page():
+    page = STRUCTURED_LAYERS.read_text("utf-8")
+    rows = re.findall(r"^\| `([\w.]+\(.*?\))` \| (.*?) \| ([\d,]+) \|", page, re.M)
+    assert len(rows) > 10
+    sizes = {"n": 1024, "b": 64, "r": 4, "m": 8}
+    names = {
+        **sizes,
+        "keras": keras,
+        "layers": cvzoo.layers,
+        "structured": cvzoo.layers.structured,
+    }
+    for code, formula, number in rows:
+        layer = eval(code, names)
+        layer.build((None, sizes["n"]))
+        expected = int(number.replace(",", ""))
+        assert layer.count_params() == expected, code
+        assert eval(formula.replace("²", "**2").replace("·", "*"), names) == expected
+
+
+def test_factorized_networks_learn_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for before, trained, _ in run(STRUCTURED_LAYERS)["accuracies"].values():
+        assert trained > before and trained > 0.7

@@ -140,7 +140,8 @@ def rounded(run, name, values):
     posterior = None
     if values == "posterior":
         posterior = keras.models.load_model(run.workdir / "sparsify.keras")
-    model = cvzoo.round_weights(run.final(), values, posterior)
+    # What folding batch norm multiplies with is not rounded.
+    model = cvzoo.round_weights(cvzoo.shrink(run.final()), values, posterior)
     train.compile_for(model, run.config)
     return measured(name, model, run.data)
 
@@ -251,7 +252,7 @@ def _real(run, name, factor, sparsifiers=None):
 
 def float16(run):
     """The uncompressed network with float16 weights."""
-    model = cvzoo.round_weights(run.pretrained().model, "float16")
+    model = cvzoo.round_weights(cvzoo.shrink(run.pretrained().model), "float16")
     train.compile_for(model, run.config)
     return measured("uncompressed, float16", model, run.data)
 
@@ -261,7 +262,8 @@ def int8(run):
 
     Its bytes are those of a compressed file, as ours are entropy coded too.
     """
-    model = run.pretrained().model
+    model = cvzoo.shrink(run.pretrained().model)
+    train.compile_for(model, run.config)
     stored, rounded = {}, {}
     for name, value in weights.named_tensors(model).items():
         parts = value if isinstance(value, tuple) else (value,)

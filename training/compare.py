@@ -26,6 +26,7 @@ import rich.progress
 # its native messages to a file.
 
 WORKERS = 2
+ROUNDED = (", float16", ", posterior", ", int8")
 BASELINES = (
     *("gradual_magnitude", "same_masks_fresh_weights", "small_real", "small_complex"),
     *("same_real", "twice_real", "low_rank", "float16", "int8", "linear"),
@@ -241,7 +242,11 @@ def write(config, workdirs, rows_by_fold, ours, out):
         title += f"; mean of {len(workdirs)} seeds"
     results.draw(lines, title, out / "tradeoff.png")
     if data.groups("test") is not None:
-        curves = results.by_group(rows_by_fold)
+        curves = {
+            name: curve
+            for name, curve in results.by_group(rows_by_fold).items()
+            if not name.endswith(ROUNDED)  # they lie on the others
+        }
         pictures.accuracy_by_snr(curves, out / "accuracy_by_snr.png", title)
         matrix = sum(confusion_of(workdir) for workdir in workdirs)
         title = f"{ours[0]}, test splits"

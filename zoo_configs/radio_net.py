@@ -7,7 +7,7 @@ Run:   NAME=radio_net_complex_unit_ard_magnitude_radio
        python -m training.train $NAME --workdir out/run
        python -m training.compare $NAME --out out/radio
 Cost:  about 1 minute a run, half an hour for the comparison of five seeds, 2 CPU cores.
-Gives: 71.5 ± 0.2 % at 2,360 numbers, five seeds (the network before: 70.2 ± 0.2 % at
+Gives: 71.5 ± 0.2 % at 1,770 numbers, five seeds (the network before: 70.2 ± 0.2 % at
        11,084), 2026-11-24. Table in README.md.
 
 Small on purpose: 5 000 examples and 34 epochs, so that it can be repeated on two cores.

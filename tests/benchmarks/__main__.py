@@ -8,7 +8,7 @@ import importlib
 import sys
 
 ALL = (
-    *("convolution", "normalization", "circulant", "packing"),
+    *("convolution", "normalization", "circulant", "displacement", "packing"),
     *("sparsify", "shrinking", "networks"),
 )
 

@@ -77,7 +77,7 @@ def test_gradients_are_those_of_the_trilinear_form(sizes):
         np.testing.assert_allclose(one, expected, atol=1e-5)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(size=st.integers(1, 5000))
 def test_fast_lengths_are_scipys(size):
     # Those of real transforms there have no prime factor above 5.
