@@ -77,7 +77,7 @@ DATASETS = {
         },
         "data": {"name": "digits", "fold": 0, "batch_size": 128, "size": 28},
         "optimizer": {"drop_factor": 0.1, "drop_at": 0.7, "global_clipnorm": 1.0},
-        # Of 1e-3, 3e-3 and 1e-2, on validation writers of the folds 0 and 1.
+        # Others 1e-3. Of 1e-3, 3e-3 and 1e-2, by validation writers of folds 0 and 1.
         "learning_rate": {
             "dcnn": 1e-2,
             "dcnn_dense": 3e-3,
