@@ -224,7 +224,9 @@ def plan(config):
             rows[other] = [("main", configs.label(other))]
             if "sparsify" in configs.get(other)["stages"]:
                 rows[other].append(("same_masks_fresh_weights",))
-    return list(rows.items()), [configs.label(name)]
+    label = configs.label(name)
+    rows[name].append(("rounded", f"{label}, float16", "float16"))
+    return list(rows.items()), [row for _, row, *_ in rows[name]]
 
 
 def write(config, workdirs, rows_by_fold, ours, out):
