@@ -35,9 +35,12 @@ def distiller(teacher, student, stage):
         Hinton, Vinyals and Dean, 2015, https://arxiv.org/abs/1503.02531 ("dark
         knowledge").
     """
+    # By its name, as by default, Keras 3.15 takes the divergence of logits, which are
+    # no probabilities.
+    divergence = keras.losses.KLDivergence()
     return keras.distillation.Distiller(
         teacher,
         student,
-        keras.distillation.LogitsDistillation(temperature=stage["temperature"]),
+        keras.distillation.LogitsDistillation(stage["temperature"], divergence),
         student_loss_weight=stage["student_loss_weight"],
     )
