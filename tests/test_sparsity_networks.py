@@ -197,7 +197,8 @@ def test_other_layers_survive_files_and_presets(layer, tmp_path):
     for copy in (loaded, again):
         for left, right in zip(copy.weights, sparse.weights, strict=True):
             np.testing.assert_array_equal(left, right)
-    cvzoo.save_preset(sparse, tmp_path / "preset")
+    with pytest.warns(UserWarning, match="not pruned"):
+        cvzoo.save_preset(sparse, tmp_path / "preset")
     assert_equal_outputs(model, cvzoo.from_preset(tmp_path / "preset"))
 
 
@@ -208,5 +209,6 @@ def test_the_real_bilinear_form_survives_sparsifying_and_presets(tmp_path):
     sparse = cvzoo.sparsify(model, VD, n_train=10)
     assert len(sparsity.sparse_layers(sparse)) == 2
     assert_equal_outputs(model, sparse)
-    cvzoo.save_preset(sparse, tmp_path / "preset")
+    with pytest.warns(UserWarning, match="not pruned"):
+        cvzoo.save_preset(sparse, tmp_path / "preset")
     assert_equal_outputs(model, cvzoo.from_preset(tmp_path / "preset"))
