@@ -9,7 +9,7 @@ import pytest
 
 from cvzoo import catalogue, cli
 
-NAME = catalogue.preset_names()[0]
+NAME = "radio_net_complex_unit_ard_magnitude_radio"
 
 
 def test_list_names_every_shipped_preset(capsys):
