@@ -331,18 +331,24 @@ def _card(manifest, is_complex):
     counts, data = manifest["counts"], manifest["data"]
     scores = dict(manifest["scores"])
     metric = scores.pop("metric", "score")
-    kind = "complex-valued, " if is_complex else ""
+    tags = ["keras", "tensorflow", *(["complex-valued"] if is_complex else [])]
+    parameters = f"{counts['nonzero']:,}"
+    if counts["nonzero"] < counts["baseline_parameters"]:
+        tags.append("sparse")
+        parameters += (
+            " numbers that are not zero, of "
+            f"{counts['baseline_parameters']:,} before compression "
+            f"(×{counts['compression']:.1f})"
+        )
     lines = [
         "---",
         "library_name: cvzoo",
-        f"tags: [keras, tensorflow, {kind}sparse]",
+        f"tags: [{', '.join(tags)}]",
         "---",
         f"# {manifest['name']}",
         "",
         *([manifest["description"], ""] if manifest["description"] else []),
-        f"- Parameters: {counts['nonzero']:,} numbers that are not zero, of "
-        f"{counts['baseline_parameters']:,} before compression "
-        f"(×{counts['compression']:.1f}).",
+        f"- Parameters: {parameters}.",
         *[f"- {metric}, {key}: {_rounded(value)}" for key, value in scores.items()],
         *[f"- Data, {key}: {value}" for key, value in data.items()],
         "",

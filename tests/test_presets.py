@@ -400,3 +400,11 @@ def test_shipped_presets_give_their_stored_outputs(name):
 def _arguments(name):
     config = json.loads((catalogue.SHIPPED / name / "config.json").read_text())
     return config["recipe"]["model"]
+
+
+def test_the_card_of_a_network_that_was_not_compressed_claims_no_factor(tmp_path):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    card = (cvzoo.save_preset(model, tmp_path / "plain") / "README.md").read_text()
+    assert "- Parameters: 21.\n" in card
+    assert "tags: [keras, tensorflow]\n" in card
+    assert "compression" not in card
