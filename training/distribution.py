@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
+_ALL = 2**31  # A batch of all there is.
 _EXAMPLE = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -253,7 +254,8 @@ def training_batches(batches, strategy, batch_size):
     is one example of weight 0.
 
     Args:
-        batches: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`.
+        batches: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`: those of all
+            epochs, one after another, as `fit` with `steps_per_epoch` wants them.
         strategy: From `make_strategy`.
         batch_size: Number of examples in a batch of all replicas together.
 
@@ -293,22 +295,21 @@ def evaluation_batches(batches, strategy):
         strategy: From `make_strategy`.
 
     Returns:
-        What `evaluate` takes; for one replica, the dataset as it is.
+        What `evaluate` takes as its data (for one replica, the dataset as it is), and
+        as its `steps`: Keras cannot count the batches of a strategy.
     """
     replicas = strategy.num_replicas_in_sync
-    if replicas == 1:
-        return batches
-    count = int(batches.cardinality())
-    if count < 0:
+    steps = int(batches.cardinality())
+    if steps < 0:
         raise DistributionError(
-            "Evaluation on several replicas needs a dataset of known length: see "
+            "Evaluation needs a dataset of known length: see "
             "`tf.data.experimental.assert_cardinality`."
         )
-    others, last = batches.take(count - 2), batches.skip(count - 2)
-    if count > 2:
-        batches = others.concatenate(last.unbatch().batch(2**31))
-    else:
-        batches = batches.unbatch().batch(2**31)
+    if replicas == 1:
+        return batches, steps
+    kept = max(0, steps - 2)
+    last = batches.skip(kept).unbatch().batch(_ALL)
+    batches = batches.take(kept).concatenate(last)
 
     def share(replica, *batch):
         size = _size(batch)
@@ -318,7 +319,7 @@ def evaluation_batches(batches, strategy):
         start, end = replica * size // replicas, (replica + 1) * size // replicas
         return _rows(batch, start, end)
 
-    return _divided(batches, strategy, share)
+    return _divided(batches, strategy, share), min(steps, kept + 1)
 
 
 def _size(batch):

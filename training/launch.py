@@ -39,6 +39,7 @@ def main(arguments=None):
     if options.local < 1:
         parser.error(f"--local must be positive. Received: {options.local}")
     command = [sys.executable, "-m", options.module, *options.arguments]
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return run(command, options.local)
     except KeyboardInterrupt:
@@ -48,7 +49,6 @@ def main(arguments=None):
 
 def run(command, workers):
     """Runs a command as several workers; returns the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     processes = []
     try:
