@@ -260,7 +260,8 @@ def training_batches(batches, strategy, batch_size):
         batch_size: Number of examples in a batch of all replicas together.
 
     Returns:
-        What `fit` takes; for one replica, the dataset as it is.
+        What `fit` takes, with `steps_per_epoch`; it begins again after its end. For
+        one replica, the dataset as it is.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size < replicas:
@@ -296,7 +297,7 @@ def evaluation_batches(batches, strategy):
 
     Returns:
         What `evaluate` takes as its data (for one replica, the dataset as it is), and
-        as its `steps`: Keras cannot count the batches of a strategy.
+        as its `steps`.
     """
     replicas = strategy.num_replicas_in_sync
     steps = int(batches.cardinality())
@@ -342,7 +343,9 @@ def _divided(batches, strategy, share):
         mine = batches.flat_map(
             lambda *batch: replicas.map(lambda replica: share(replica, *batch))
         )
-        return mine.prefetch(2 * local)
+        # Without end: else workers ask each other before each step whether all have
+        # another batch.
+        return mine.repeat().prefetch(2 * local)
 
     # Not `experimental_distribute_dataset`: what it makes of a last, small batch
     # depends on its shard policy, and may be an empty share.
