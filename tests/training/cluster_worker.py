@@ -64,7 +64,7 @@ def compiled(strategy, name, optimizer=keras_gaps.Adam):
     with strategy.scope():
         model = MODELS[name]()
         model.compile(
-            optimizer(1e-2, global_clipnorm=0.05),
+            optimizer(3e-3, global_clipnorm=0.05),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
