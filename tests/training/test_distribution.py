@@ -258,7 +258,7 @@ def test_slurm_numbers_hosts_as_it_lists_them(monkeypatch):
 def test_options_become_settings():
     parser = argparse.ArgumentParser()
     distribution.add_options(parser)
-    options = "--strategy multi_worker --workers a:1,b:2 --index 1".split()
+    options = ["--strategy", "multi_worker", "--workers", "a:1,b:2", "--index", "1"]
     assert distribution.settings_from(parser.parse_args(options)) == Settings(
         "multi_worker", workers=("a:1", "b:2"), index=1
     )
