@@ -40,6 +40,23 @@ class BayesianModel(keras.Model):
         self.kl_tracker = keras.metrics.Mean(name="kl")
         return self
 
+    @property
+    def losses(self):
+        """As in Keras; under `tf.distribute` with each replica's own divergences.
+
+        Replicas are threads that share their layers. Where they wait for each other, as
+        in synchronised batch norm, a layer keeps the divergence of whichever came last,
+        and that one gives no gradient to the variables of this one.
+        """
+        losses = super().losses
+        if ops.replica_count() == 1:
+            return losses
+        layers = {id(layer.marker): layer for layer in sparse_layers(self)}
+        shared = [loss for loss in losses if id(loss) in layers]
+        own = [layers[id(loss)].sparsifier.penalty(layers[id(loss)]) for loss in shared]
+        others = [loss for loss in losses if id(loss) not in layers]
+        return others + [penalty for penalty in own if penalty is not None]
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):

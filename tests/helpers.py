@@ -1,7 +1,5 @@
 """Checks that every layer and every model must pass, and what tests have in common."""
 
-import functools
-
 import keras
 import numpy as np
 from keras import ops as kops
@@ -10,16 +8,11 @@ import cvzoo
 from cvzoo import sparsity
 
 
-@functools.cache
 def two_replicas():
-    """The process's one strategy over two logical CPUs.
+    """The process's one strategy over two logical CPUs."""
+    from training import distribution
 
-    Another would number its collective operations from the start again, and TensorFlow
-    takes them for the first one's.
-    """
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return distribution.mirrored(2)
 
 
 def random_pair(*shape, seed=0):

@@ -14,9 +14,11 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 
-def sparse_model():
+def sparse_model(synchronized=False):
     x = keras.Input((6,))
     y = keras.layers.Dense(8, "relu")(x)
+    if synchronized:
+        y = keras.layers.BatchNormalization(synchronized=True)(y)
     model = keras.Model(x, keras.layers.Dense(3)(y))
     return cvzoo.sparsify(model, cvzoo.VariationalDropout(0.1), n_train=16)
 
@@ -41,11 +43,13 @@ def test_the_divergence_counts_once_on_two_replicas():
     np.testing.assert_allclose(logs["nll"][0], data_loss, rtol=0.05)
 
 
-def test_the_divergence_moves_weights_as_on_one_device():
+# Where replicas wait for each other within a step, the other one's layers come between.
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_the_divergence_moves_weights_as_on_one_device(synchronized):
     def trained(scope):
         keras.utils.set_random_seed(0)
         with scope:
-            sparse = sparse_model()
+            sparse = sparse_model(synchronized)
             # No data loss: what moves the weights is the divergence alone.
             sparse.compile(keras.optimizers.SGD(0.1), lambda y, p: 0.0 * p[:, 0])
         sparse.fit(np.ones((16, 6)), np.zeros((16, 3)), batch_size=16, verbose=0)

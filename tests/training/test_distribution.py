@@ -1,0 +1,291 @@
+"""Several replicas and workers learn what one device learns."""
+
+import argparse
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.helpers import two_replicas
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("tf.distribute is TensorFlow's", allow_module_level=True)
+
+import tensorflow as tf
+
+from tests.training import cluster_worker
+from training import agreement, distribution, keras_gaps
+from training.distribution import DistributionError, Settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@functools.cache
+def one_device(name):
+    return cluster_worker.train(tf.distribute.get_strategy(), name)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """What two workers on this machine found, by worker."""
+    folder = tmp_path_factory.mktemp("cluster")
+    command = [sys.executable, "-m", "training.launch", "--local", "2"]
+    launcher = subprocess.Popen(
+        [*command, "--module", "tests.training.cluster_worker", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = launcher.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        launcher.send_signal(signal.SIGTERM)  # It ends its workers.
+        pytest.fail(f"Two workers did not end: {launcher.communicate()[0][-3000:]}")
+    assert launcher.returncode == 0, output[-3000:]
+    return [dict(np.load(folder / f"worker{index}.npz")) for index in (0, 1)]
+
+
+def assert_same_training(found, expected):
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        if key == "training kl":
+            # Its mean over steps counts a last batch of one example as of two.
+            np.testing.assert_allclose(found[key], value, rtol=1e-3)
+        elif key == "accuracy":
+            assert found[key] == value
+        else:
+            np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("name", cluster_worker.MODELS)
+def test_two_replicas_learn_what_one_device_learns(name):
+    found = cluster_worker.train(two_replicas(), name)
+    assert_same_training(found, one_device(name))
+
+
+@pytest.mark.parametrize("name", cluster_worker.MODELS)
+def test_two_workers_learn_what_one_device_learns(cluster, name):
+    for worker in cluster:
+        found = {
+            key.removeprefix(f"{name}/"): value
+            for key, value in worker.items()
+            if key.startswith(f"{name}/")
+        }
+        assert_same_training(found, one_device(name))
+
+
+def assert_independent(noise):
+    """Draws of `(replicas, steps, size)` are standard normal and uncorrelated."""
+    rows = noise.reshape(-1, noise.shape[-1])
+    # Five standard deviations of each estimate.
+    bound = 5 / np.sqrt(rows.shape[1])
+    assert np.abs(rows.mean(1)).max() < bound
+    assert np.abs(rows.var(1) - 1).max() < bound * np.sqrt(2)
+    assert np.abs(np.corrcoef(rows) - np.eye(len(rows))).max() < bound
+
+
+def test_noise_of_replicas_is_independent_and_comes_again():
+    first, second = (cluster_worker.noise(two_replicas()) for _ in range(2))
+    assert first.shape == (2, 3, 20000)
+    assert_independent(first)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_noise_of_workers_is_independent(cluster):
+    assert_independent(cluster[0]["noise"])
+    # That of two replicas of one process.
+    np.testing.assert_array_equal(
+        cluster[0]["noise"], cluster_worker.noise(two_replicas())
+    )
+
+
+def test_workers_of_different_recipes_say_which_differs(cluster):
+    for worker in cluster:
+        message = str(worker["disagreement"])
+        assert "worker 1 has recipe.seed = 1, worker 0 has 0" in message
+        assert "epochs" not in message
+
+
+def test_other_versions_are_named():
+    facts = {0: {"versions": {"keras": "3.15.1"}}, 1: {"versions": {"keras": "3.16"}}}
+    with pytest.raises(DistributionError, match="worker 1 has versions.keras = '3.16'"):
+        agreement.compare(facts)
+    agreement.compare({0: facts[0], 1: facts[0]})
+
+
+def test_one_worker_writes_and_each_has_files_of_its_own(cluster):
+    assert [bool(worker["is chief"]) for worker in cluster] == [True, False]
+    assert [list(worker["files"]) for worker in cluster] == [["a", "c"], ["b"]]
+    for worker in cluster:
+        assert "1 files, 2 workers" in str(worker["too few files"])
+
+
+def test_keras_itself_still_fails_on_several_workers(cluster):
+    for worker in cluster:
+        assert "PerReplica" in str(worker["stock"]), (
+            "Keras trains on several workers by itself now: take that part out of "
+            "training/keras_gaps.py."
+        )
+
+
+def rows_of(shares, steps):
+    """All replicas' parts of each step, as lists of arrays."""
+    strategy = two_replicas()
+    for _, step in zip(range(steps), shares, strict=False):
+        yield [
+            [np.asarray(one) for one in strategy.experimental_local_results(part)]
+            for part in step
+        ]
+
+
+def test_shares_make_up_the_batches_of_one_device():
+    x = np.arange(12, dtype=np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((x, 10 * x)).batch(5)
+    shares = distribution.training_batches(batches, two_replicas(), 5)
+    steps = list(rows_of(shares, 3))
+    for start, (inputs, labels, weights) in zip((0, 5, 10), steps, strict=True):
+        batch = x[start : start + 5]
+        np.testing.assert_array_equal(np.concatenate(inputs), batch)
+        np.testing.assert_array_equal(np.concatenate(labels), 10 * batch)
+        # As Keras computes it: the mean over replicas of means over shares.
+        means = [np.mean(w * v) for w, v in zip(weights, inputs, strict=True)]
+        np.testing.assert_allclose(np.mean(means), batch.mean(), rtol=1e-6)
+
+
+def test_evaluation_counts_each_example_once():
+    x = np.arange(11, dtype=np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((x, x)).batch(5)
+    shares, steps = distribution.evaluation_batches(batches, two_replicas())
+    parts = [part for step in rows_of(shares, steps) for part in step[0]]
+    assert steps == 2
+    assert min(len(part) for part in parts) > 0
+    np.testing.assert_array_equal(np.concatenate(parts), x)
+
+
+def test_metrics_are_those_of_all_examples():
+    strategy = two_replicas()
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(41, 3)).astype(np.float32)
+    y = generator.integers(0, 3, 41)
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+        model.compile(
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
+    shares, steps = distribution.evaluation_batches(batches, strategy)
+    with keras_gaps.filled():
+        found = model.evaluate(shares, steps=steps, return_dict=True, verbose=0)
+    kernel, bias = model.get_weights()
+    logits = np.float64(x @ kernel + bias)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(41), y]
+    np.testing.assert_allclose(found["loss"], losses.mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        found["accuracy"], (logits.argmax(1) == y).mean(), rtol=1e-6
+    )
+
+
+def test_a_batch_must_hold_an_example_for_each_replica():
+    batches = tf.data.Dataset.from_tensors((tf.ones((1, 2)), tf.ones((1, 1))))
+    with pytest.raises(DistributionError, match="batch size 1, 2 replicas"):
+        distribution.training_batches(batches, two_replicas(), 1)
+    with pytest.raises(DistributionError, match="known length"):
+        distribution.evaluation_batches(batches.filter(lambda *_: True), two_replicas())
+
+
+GOOD = distribution.tf_config(["host1:1", "host2:2"], 1)
+
+
+def test_addresses_come_from_tf_config():
+    assert distribution.read_tf_config(GOOD) == (["host1:1", "host2:2"], 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ('{"cluster": {}}', "KeyError: 'task'"),
+        (GOOD.replace("host1:1", "host1"), "'host1' is no 'host:port'"),
+        (GOOD.replace("host1:1", "host1:99999"), "'host1:99999' is no"),
+        (GOOD.replace("host1:1", "host2:2"), "the same address"),
+        (GOOD.replace('"index": 1', '"index": 2'), "'index' must be from 0 to 1"),
+        (GOOD.replace('"type": "worker"', '"type": "ps"'), "must be 'worker'"),
+        (GOOD.replace('["host1:1", "host2:2"]', '"host1:1"'), "must list addresses"),
+    ],
+)
+def test_a_malformed_tf_config_is_told_with_an_example(text, reason):
+    with pytest.raises(DistributionError) as caught:
+        distribution.read_tf_config(text)
+    assert reason in str(caught.value)
+    assert '"task": {"type": "worker", "index": 0}' in str(caught.value)
+
+
+def test_a_port_in_use_is_told_before_workers_are_joined(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(DistributionError, match=f"{address}.*in use"):
+            distribution.multi_worker([address, "127.0.0.1:1"], 0)
+
+
+def test_slurm_numbers_hosts_as_it_lists_them(monkeypatch):
+    for name, value in {
+        "SLURM_PROCID": "2",
+        "SLURM_JOB_ID": "7",
+        "SLURM_STEP_NUM_TASKS": "3",
+        "SLURM_STEP_NODELIST": "n[2,10]",
+        "SLURM_STEP_TASKS_PER_NODE": "2,1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    addresses = ["n2:10007", "n2:10008", "n10:10007"]
+    assert distribution.slurm_workers() == (addresses, 2)
+    monkeypatch.delenv("SLURM_STEP_NODELIST")
+    with pytest.raises(DistributionError, match="--workers host:port"):
+        distribution.slurm_workers()
+
+
+def test_options_become_settings():
+    parser = argparse.ArgumentParser()
+    distribution.add_options(parser)
+    options = ["--strategy", "multi_worker", "--workers", "a:1,b:2", "--index", "1"]
+    assert distribution.settings_from(parser.parse_args(options)) == Settings(
+        "multi_worker", workers=("a:1", "b:2"), index=1
+    )
+    assert distribution.settings_from(parser.parse_args([])) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Settings("two_devices"), "must be one of one_device, mirrored"),
+        (Settings("mirrored", cpus=0), "`cpus` must be positive"),
+        (Settings("mirrored", cpus=64), "divided into 2 already"),
+        (Settings("one_device", cpus=2), "`cpus` belongs to the strategy mirrored"),
+        (Settings("mirrored", index=0), "`index` belongs to the strategy multi_worker"),
+        (Settings(workers=("a:1",)), "`workers` needs `index`"),
+        (Settings("multi_worker", index=0), "`index` needs `workers`"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(settings, message):
+    with pytest.raises(DistributionError, match=message):
+        distribution.make_strategy(settings)
+
+
+def test_without_settings_there_is_one_device(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = distribution.make_strategy(Settings())
+    assert strategy.num_replicas_in_sync == 1
+    assert distribution.is_chief(strategy)
+    batches = tf.data.Dataset.from_tensors((1, 2))
+    assert distribution.training_batches(batches, strategy, 1) is batches
