@@ -106,7 +106,7 @@ def subdiagonal_krylov(operator, vectors, corner=False):
     vectors = ops.reshape(_pad_last(vectors, 0, missing), (rank, count, width))
     blocks = _blocks(_pad_last(steps, 1, 0), vectors)
     running = _running_products(_pad_last(steps, 1, 0, fill=1))
-    last = blocks[..., -1]
+    last = ops.reshape(_part(blocks, width - 1, width), (rank, count, width))
     levels = []
     while count > 1:
         count //= 2
@@ -115,10 +115,16 @@ def subdiagonal_krylov(operator, vectors, corner=False):
         left, after = ops.unstack(ops.reshape(last, (rank, count, 2, width)), axis=2)
         left = link * left
         levels.append((right, left))
-        running = ops.concatenate([before, before[:, -1:] * link * right], axis=-1)
-        last = ops.concatenate([after, right[:, -1:] * left], axis=-1)
+        further = _part(before, width - 1, width) * link * right
+        running = ops.concatenate([before, further], axis=-1)
+        further = _part(right, width - 1, width) * left
+        last = ops.concatenate([after, further], axis=-1)
         width *= 2
-    wrap = (running[0, :size], operator[0] * last[:, 0, missing:]) if corner else None
+    wrap = None
+    if corner:
+        running = ops.reshape(_part(running, 0, size), (size,))
+        last = ops.reshape(_part(last, missing, width), (rank, size))
+        wrap = running, operator[0] * last
     blocks = ops.transpose(blocks, (1, 3, 0, 2))
     blocks = ops.reshape(blocks, (-1, rank, blocks.shape[-1]))
     return SubdiagonalKrylov(size, blocks, levels, wrap)
@@ -219,7 +225,7 @@ def _blocks(steps, vectors):
         more = steps[:, None] * _shifted(rows, done)
         rows = ops.concatenate([rows, more], axis=2)
         steps = steps * _shifted(steps, done)
-    return rows[:, :, :size]
+    return ops.split(rows, [size], axis=2)[0]
 
 
 def _running_products(steps):

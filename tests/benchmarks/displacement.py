@@ -1,9 +1,9 @@
 """A training step of LowDisplacementRank against n × n matrices: time, and memory.
 
 n = 3072, rank 3, batch 50: the sizes of paper 1's Table 1. Tridiagonal operators are
-the written out form of all kinds, by n × n Krylov matrices. A dense layer
-has a matrix of its own. A step is forward and gradients to inputs and weights, without
-an optimizer. The memory is the peak of a fresh process, TensorFlow in it included.
+the written out form of all kinds, by n × n Krylov matrices. A dense layer has a matrix
+of its own. A step is forward and gradients to inputs and weights, without an optimizer.
+The memory is the peak of a fresh process, TensorFlow in it included.
 """
 
 import re
@@ -28,13 +28,13 @@ KINDS = {
 }
 
 
-def step(kind, jit_compile=False):
+def step(kind):
     """One training step of a layer of some kind, or of a dense one."""
     layer = keras.layers.Dense(SIZE)
     if kind in KINDS:
         layer = LowDisplacementRank(SIZE, RANK, **KINDS[kind])
     inputs = tf.random.normal((BATCH, SIZE))
-    return layer_step(layer, inputs, jit_compile=jit_compile)
+    return layer_step(layer, inputs)
 
 
 def peak(kind):
@@ -42,19 +42,16 @@ def peak(kind):
     run = step(kind)
     for _ in range(3):
         run()
-    # Not `getrusage`, in which a process begins with its parent's peak.
+    # Not `getrusage`, where a child begins with the peak of its parent.
     status = Path("/proc/self/status").read_text()
-    (kibibytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    return int(kibibytes) / 2**20
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 2**20
 
 
 def main():
-    """Times of all kinds as they are and compiled, and the peaks of memory."""
+    """Times of all kinds, and the peaks of memory."""
     sizes = f"n = {SIZE}, rank {RANK}, batch {BATCH}"
     kinds = [*KINDS, "keras Dense"]
     show(f"Training step, {sizes}", {kind: step(kind) for kind in kinds})
-    compiled = {kind: step(kind, jit_compile=True) for kind in kinds}
-    show(f"The same with jit_compile=True, {sizes}", compiled)
     print(f"Peak memory of a process, {sizes} (bound 2 GiB)")
     for kind in kinds:
         command = [sys.executable, "-m", "tests.benchmarks.displacement", kind]

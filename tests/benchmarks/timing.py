@@ -52,7 +52,7 @@ def geometric_mean(values):
     return statistics.geometric_mean(values)
 
 
-def layer_step(layer, inputs, squared_error=False, jit_compile=None):
+def layer_step(layer, inputs, squared_error=False):
     """One training step of a layer: forward, gradients to inputs and weights.
 
     What the layer adds to the loss has its gradient too. The outputs' gradient is
@@ -64,7 +64,7 @@ def layer_step(layer, inputs, squared_error=False, jit_compile=None):
     outputs = layer(inputs)
     upstream = keras.tree.map_structure(lambda x: tf.random.normal(x.shape), outputs)
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function
     def run():
         with tf.GradientTape() as tape:
             tape.watch(inputs)

@@ -24,8 +24,7 @@ class LowDisplacementRank(SquareDense):
       learned. With corners, f is 1 in A and −1 in B; without, 0 in both. n log n
       operations, no n × n matrix.
     - `"subdiagonal"`, LDR-SD: of each the sub-diagonal is learned, n − 1 numbers that
-      begin with 1. n log² n operations, no n × n matrix. `jit_compile=True` makes it
-      faster.
+      begin with 1. n log² n operations, no n × n matrix.
     - `"tridiagonal"`, LDR-TD: of each three diagonals are learned, 3n − 2 numbers that
       begin with 1 below and 0 elsewhere. Each call makes the Krylov matrices, 2 rank n²
       numbers, and so do gradients. Second derivatives are not a number.
