@@ -1,18 +1,28 @@
 """The closed list of layers, arguments and values that a preset may hold."""
 
-import re
-
 import keras
 
 from cvzoo import layers
+from cvzoo.allowed_values import (
+    either,
+    is_boolean,
+    is_equation,
+    is_fraction,
+    is_integer,
+    is_letters_or_none,
+    is_number,
+    is_number_or_none,
+    is_rate,
+    is_seed,
+    is_size,
+    is_size_or_none,
+    list_of,
+    one_of,
+)
 from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
 from cvzoo.layers.structured.acdc import DIAGONALS
 from cvzoo.layers.structured.displacement import OPERATORS
-from cvzoo.layers.structured.permutation import MOST_SEEDS
-
-LARGEST_AXIS = 2**24
-LARGEST_NUMBER = 1e30
 
 # fmt: off
 ACTIVATIONS = (
@@ -23,77 +33,6 @@ ACTIVATIONS = (
 # fmt: on
 
 
-def one_of(*choices):
-    return lambda value: isinstance(value, str | None) and value in choices
-
-
-def is_boolean(value):
-    return isinstance(value, bool)
-
-
-def is_integer(value, low=-LARGEST_AXIS, high=LARGEST_AXIS):
-    return isinstance(value, int) and not is_boolean(value) and low <= value <= high
-
-
-def is_size(value):
-    return is_integer(value, low=1)
-
-
-def is_size_or_none(value):
-    return value is None or is_size(value)
-
-
-def is_seed(value):
-    return is_integer(value, low=0, high=MOST_SEEDS - 1)
-
-
-def is_number(value):
-    is_real = isinstance(value, int | float) and not is_boolean(value)
-    return is_real and abs(value) < LARGEST_NUMBER
-
-
-def is_number_or_none(value):
-    return value is None or is_number(value)
-
-
-def list_of(check, most):
-    def is_list(value):
-        return (
-            isinstance(value, (list, tuple))
-            and len(value) <= most
-            and all(check(item) for item in value)
-        )
-
-    return is_list
-
-
-def is_rate(value):
-    return is_number(value) and 0 <= value < 1
-
-
-def is_fraction(value):
-    return is_number(value) and 0 <= value <= 1
-
-
-def is_equation(value):
-    """An equation of `EinsumDense`: letters, and at most an ellipsis in each part."""
-    return isinstance(value, str) and bool(_EQUATION.fullmatch(value))
-
-
-def is_letters_or_none(value):
-    return value is None or (
-        isinstance(value, str) and bool(re.fullmatch("[a-zA-Z]{1,8}", value))
-    )
-
-
-def either(*checks):
-    return lambda value: any(check(value) for check in checks)
-
-
-_EQUATION = re.compile(
-    r"(\.\.\.)?[a-zA-Z]{1,8}(\.\.\.)?,[a-zA-Z]{1,8}->"
-    r"(\.\.\.)?[a-zA-Z]{1,8}(\.\.\.)?"
-)
 _ACTIVATION = one_of(*ACTIVATIONS)
 _SIZES = list_of(is_size, most=3)
 _LINEAR = {"activation": _ACTIVATION, "use_bias": is_boolean}

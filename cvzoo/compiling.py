@@ -35,6 +35,16 @@ def compile_model(model, settings):
     )
 
 
+def chosen(settings, model):
+    """What `save_preset` keeps: settings, the model's own for `None`, or `None`."""
+    if settings is None:
+        return settings_of(model)
+    if settings is False:
+        return None
+    check_settings(settings)
+    return settings
+
+
 def settings_of(model):
     """What `compile_model` needs to compile another model alike, or `None`.
 
@@ -60,7 +70,7 @@ def settings_of(model):
             f"the losses {', '.join(LOSSES)} and the metrics {', '.join(METRICS)}. "
             "`from_preset` gives a model that is not compiled. Pass `compile=False` to "
             "say so, or a dictionary of settings.",
-            stacklevel=3,
+            stacklevel=4,  # that of `save_preset`
         )
         return None
     return {

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvzoo.layers.structured.circulant_product import by_turns
+
 
 class Factors(NamedTuple):
     """A product of circulant and diagonal matrices.
@@ -26,7 +28,7 @@ class Factors(NamedTuple):
 
     def matrix(self):
         """The product, complex where the vectors are."""
-        return _product(self.vectors, _kinds(len(self.vectors), self.first))
+        return _product(self.vectors, by_turns(len(self.vectors), self.first))
 
 
 def low_rank(matrix, rank):
@@ -88,8 +90,8 @@ def circulant_factors(
     begun = [problem.random_start() for _ in range(starts)]
     if factors == 3 and first == "diagonal":
         begun.append(problem.rank_one_start())
-    best = min((problem.solve(one, iterations) for one in begun), key=lambda x: x.error)
-    return best
+    found = [problem.solve(one, iterations) for one in begun]
+    return min(found, key=lambda one: one.error)
 
 
 class _Problem:
@@ -97,7 +99,7 @@ class _Problem:
 
     def __init__(self, matrix, factors, field, first, generator):
         self.matrix, self.is_complex = matrix, field == "complex"
-        self.first, self.kinds = first, _kinds(factors, first)
+        self.first, self.kinds = first, by_turns(factors, first)
         self.size = len(matrix)
         self.generator = generator
         self.scale = np.sum(np.abs(matrix) ** 2)
@@ -178,11 +180,6 @@ class _Problem:
             gradient, upstream = _backward(kind, vector, kept, upstream)
             gradients.append(gradient)
         return np.sum(np.abs(rest) ** 2) / self.scale, self._flat(gradients[::-1])
-
-
-def _kinds(factors, first):
-    other = {"circulant": "diagonal", "diagonal": "circulant"}[first]
-    return [(first, other)[place % 2] for place in range(factors)]
 
 
 def _product(vectors, kinds):

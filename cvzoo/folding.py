@@ -9,8 +9,8 @@ from keras import ops as kops
 from cvzoo import graph, layers
 from cvzoo.channels import calling, kinds
 
-# Of a complex batch norm, p z + q z̄: p is divided by, unless it is smaller than this
-# share of q; and so is 1 − |q/p|², unless it is smaller than this.
+# A complex batch norm p z + q z̄ is folded where neither |p/q| nor |1 − |q/p|²|, which
+# are divided by, is smaller.
 SMALLEST = 1e-3
 
 

@@ -142,12 +142,7 @@ def save_preset(
     if folder.exists() and not overwrite:
         raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
     _check_replaceable(folder)
-    if compile is None:
-        compile = compiling.settings_of(model)
-    elif compile is False:
-        compile = None
-    else:
-        compiling.check_settings(compile)
+    settings = {"recipe": config or {}, "compile": compiling.chosen(compile, model)}
     inputs = _example_inputs(model, examples)
     exact = model
     model = sparsity.without_sparsifiers(
@@ -179,22 +174,23 @@ def save_preset(
         "classes": list(classes),
         "examples": _run_examples(described, tensors, inputs),
     }
-    settings = {"recipe": config or {}, "compile": compile}
-    files = {
-        catalogue.ARCHITECTURE: catalogue.to_json(described),
-        catalogue.CONFIG: catalogue.to_json(settings),
-        catalogue.CARD: _card(
-            manifest, any(spec["parts"] == 2 for spec in manifest["tensors"].values())
-        ),
-    }
-    files = {key: text.encode() for key, text in files.items()}
-    files[catalogue.WEIGHTS] = packing.pack(tensors)
-    manifest["files"] = {
-        key: catalogue.describe_bytes(files[key]) for key in sorted(files)
-    }
-    files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
+    files = _files(manifest, described, settings, tensors)
     write_folder(folder, lambda aside: _write_files(aside, files))
     return folder
+
+
+def _files(manifest, described, settings, tensors):
+    """File name → bytes, the manifest with the hashes of the others among them."""
+    texts = {
+        catalogue.ARCHITECTURE: catalogue.to_json(described),
+        catalogue.CONFIG: catalogue.to_json(settings),
+        catalogue.CARD: _card(manifest),
+    }
+    files = {key: text.encode() for key, text in texts.items()}
+    files[catalogue.WEIGHTS] = packing.pack(tensors)
+    hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
+    manifest = {**manifest, "files": hashes}
+    return {**files, catalogue.MANIFEST: catalogue.to_json(manifest).encode()}
 
 
 def _check_json(**given):
@@ -327,7 +323,8 @@ def _write_files(folder, files):
         (folder / name).write_bytes(data)
 
 
-def _card(manifest, is_complex):
+def _card(manifest):
+    is_complex = any(spec["parts"] == 2 for spec in manifest["tensors"].values())
     counts, data = manifest["counts"], manifest["data"]
     scores = dict(manifest["scores"])
     metric = scores.pop("metric", "score")

@@ -10,6 +10,7 @@ import keras
 TRIALS = 6
 # A target compression is met when it is exceeded by no more than this factor.
 CLOSE = 1.3
+# Where trials aim, times the target: a near miss costs another one.
 NEAR = 1.05
 # Words in names of metrics. Those of the first kind decide: `dice_loss`.
 SMALLER_IS_BETTER = (
@@ -148,7 +149,6 @@ class Search:
     def for_compression(self, target, method):
         """The best model that is small enough, and whether there is one."""
         low = high = None
-        # A little more than the target: a near miss costs another trial.
         pressure = NEAR * target if method.is_compression else method.start
         while len(self.results) < self._trials:
             result = self._try(pressure)

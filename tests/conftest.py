@@ -1,5 +1,7 @@
 """Settings of all tests: fixed seeds, two devices, hypothesis without deadlines."""
 
+import shutil
+
 import hypothesis
 import keras
 import pytest
@@ -32,3 +34,23 @@ hypothesis.settings.load_profile("cvzoo")
 @pytest.fixture(autouse=True)
 def seeds():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A preset folder and its model."""
+    import cvzoo
+    from tests.helpers import COMPILE, inputs_of, sparse_model
+
+    model = sparse_model()
+    folder = tmp_path_factory.mktemp("presets") / "small"
+    cvzoo.save_preset(
+        model, folder, compile=COMPILE, examples=inputs_of(model, 2), classes="abc"
+    )
+    return folder, model
+
+
+@pytest.fixture
+def preset(saved, tmp_path):
+    """A copy of the preset folder that a test may damage."""
+    return shutil.copytree(saved[0], tmp_path / "small")

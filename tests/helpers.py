@@ -7,6 +7,15 @@ from keras import ops as kops
 import cvzoo
 from cvzoo import sparsity
 
+# As `save_preset` takes it.
+COMPILE = {
+    "loss": "sparse_categorical_crossentropy",
+    "from_logits": True,
+    "metrics": ["accuracy"],
+    "learning_rate": 0.01,
+    "global_clipnorm": 0.5,
+}
+
 
 def two_replicas():
     """The process's one strategy over two logical CPUs."""
@@ -259,3 +268,30 @@ def _leaf_shapes(shapes):
     if all(size is None or isinstance(size, int) for size in shapes):
         return [tuple(shapes)]
     return [leaf for shape in shapes for leaf in _leaf_shapes(shape)]
+
+
+def inputs_of(model, examples=16):
+    shape = (examples, *model.input_shape[1:])
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def sparse_model():
+    def mask(layer):
+        shape = sparsity.kernel_variables(layer)[0].shape
+        return (np.random.default_rng(0).random(shape) < 0.3).astype(np.float32)
+
+    return sparsity.with_masks(small_model(), mask)
+
+
+def masked(model, density, seed):
+    """The model with random masks, and biases that are not zero."""
+    generator = np.random.default_rng(seed)
+    for layer in sparsity.linear_layers(model):
+        for variable in sparsity.bias_variables(layer):
+            variable.assign(generator.normal(size=variable.shape))
+
+    def mask(layer):
+        shape = sparsity.kernel_variables(layer)[0].shape
+        return (generator.random(shape) < density).astype(np.float32)
+
+    return sparsity.with_masks(model, mask)

@@ -10,15 +10,7 @@ import pytest
 import cvzoo
 from cvzoo import catalogue, compiling
 from cvzoo.catalogue import PresetError
-from tests.helpers import small_model
-
-SETTINGS = {
-    "loss": "sparse_categorical_crossentropy",
-    "from_logits": True,
-    "metrics": ["accuracy"],
-    "learning_rate": 0.01,
-    "global_clipnorm": 0.5,
-}
+from tests.helpers import COMPILE, small_model
 
 
 def compiled(loss=None, metrics=("accuracy",), optimizer=None, **arguments):
@@ -39,7 +31,7 @@ def kept(folder):
 def test_a_preset_is_compiled_as_its_model_was(tmp_path):
     model = compiled()
     loaded = cvzoo.from_preset(cvzoo.save_preset(model, tmp_path / "preset"))
-    assert kept(tmp_path / "preset") == SETTINGS
+    assert kept(tmp_path / "preset") == COMPILE
     inputs = np.ones((4, *loaded.input_shape[1:]), np.float32)
     history = loaded.fit(inputs, np.zeros(4, int), verbose=0).history
     assert set(history) == {"loss", "accuracy"}
@@ -95,9 +87,9 @@ def test_settings_of_files_are_a_closed_list(tmp_path):
     model = small_model()
     for change in changes:
         with pytest.raises(PresetError):
-            compiling.compile_model(model, {**SETTINGS, **change})
+            compiling.compile_model(model, {**COMPILE, **change})
         with pytest.raises(PresetError):
-            cvzoo.save_preset(model, tmp_path / "p", compile={**SETTINGS, **change})
+            cvzoo.save_preset(model, tmp_path / "p", compile={**COMPILE, **change})
     with pytest.raises(PresetError, match="must have the keys"):
         compiling.compile_model(model, {"loss": "binary_crossentropy"})
     assert not model.compiled and not (tmp_path / "p").exists()

@@ -19,7 +19,7 @@ ALLOWED = {
     "models": {"catalogue", "graph", "layers", "models"},
     "sparsity": {"graph", "layers", "ops"},
     "sparsifying": {"graph", "layers", "sparsity"},
-    "fitting": set(),
+    "fitting": {"layers"},
     "factorization": {"fitting", "graph", "layers", "sparsity"},
     "callbacks": {"sparsity"},
     "compressing": {
@@ -40,7 +40,8 @@ ALLOWED = {
     "thresholds": {
         *("figures", "graph", "reporting", "sparsifying", "sparsity", "weights"),
     },
-    "allowed_layers": {"layers"},
+    "allowed_values": {"layers"},
+    "allowed_layers": {"allowed_values", "layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
     "compiling": {"catalogue"},

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 import cvzoo
-from training.distribution import DistributionError
+from training.cluster import DistributionError
 from training.keras_gaps import has_several_workers
 
 

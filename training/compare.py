@@ -125,12 +125,14 @@ def train_folds(config, folds, out, keep=False):
         out: Folder that gets one for each fold.
         keep: Whether runs of the same recipe that ended are not repeated.
     """
+    from training import config as configs
+
     runs = []
     for fold in folds:
         changed = copy.deepcopy(config)
         changed["data"]["fold"] = fold
         runs.append((changed, out / f"fold{fold}"))
-    waiting = [run for run in runs if not (keep and _is_done(*run))]
+    waiting = [run for run in runs if not (keep and configs.is_done(*run))]
     if len(runs) == 1 and waiting:
         run_fold(*runs[0], quiet=False)
     elif waiting:
@@ -138,12 +140,6 @@ def train_folds(config, folds, out, keep=False):
             futures = [pool.submit(run_fold, *run, quiet=True) for run in waiting]
             _wait(futures, "training the folds")
     return [workdir for _, workdir in runs]
-
-
-def _is_done(config, workdir):
-    if not (workdir / "scores.json").exists():
-        return False
-    return json.loads((workdir / "config.json").read_text()) == config
 
 
 def compare(workdirs, jobs, keep=False):

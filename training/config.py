@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
 
 import training.data
@@ -201,6 +202,13 @@ def drops(config):
     """Shares of a stage's epochs after which the learning rate falls."""
     at = config["optimizer"]["drop_at"]
     return at if isinstance(at, list) else [at]
+
+
+def is_done(config, workdir):
+    """Whether a folder holds a finished run of a recipe."""
+    if not (workdir / "scores.json").exists():
+        return False
+    return json.loads((workdir / "config.json").read_text()) == config
 
 
 def data_options(name):

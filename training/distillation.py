@@ -1,7 +1,5 @@
 """Knowledge distillation: a network learns from the outputs of a larger one too."""
 
-import json
-
 import keras
 
 from training import config as configs
@@ -13,12 +11,6 @@ def teacher_config(config):
     if isinstance(teacher, str):
         teacher = configs.get(teacher)
     return {**teacher, "data": config["data"], "seed": config["seed"]}
-
-
-def is_trained(config, folder):
-    """Whether a folder holds a finished run of a recipe."""
-    kept = folder / "config.json"
-    return (folder / "scores.json").exists() and json.loads(kept.read_text()) == config
 
 
 def distiller(teacher, student, stage):

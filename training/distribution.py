@@ -1,4 +1,4 @@
-"""Which devices train, and each one's share of every batch.
+"""Which devices train.
 
 `one_device` is plain Keras. `mirrored` uses all GPUs of this machine, or takes a CPU
 for several. `multi_worker` is one process a machine, of several that train together.
@@ -6,23 +6,18 @@ for several. `multi_worker` is one process a machine, of several that train toge
 
 import dataclasses
 import functools
-import json
 import os
-import socket
 
-import keras
 import tensorflow as tf
 
-STRATEGIES = ("one_device", "mirrored", "multi_worker")
-_ALL = 2**31  # A batch of all there is.
-_EXAMPLE = (
-    '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
-    '"task": {"type": "worker", "index": 0}}'
+from training.cluster import (
+    DistributionError,
+    check_port,
+    read_tf_config,
+    tf_config,
 )
 
-
-class DistributionError(ValueError):
-    """Devices, workers or batches that do not go together."""
+STRATEGIES = ("one_device", "mirrored", "multi_worker")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,46 +157,6 @@ def multi_worker(workers=None, index=None):
         ) from error
 
 
-def tf_config(workers, index):
-    """The value of `TF_CONFIG` for one of several workers."""
-    task = {"type": "worker", "index": index}
-    return json.dumps({"cluster": {"worker": list(workers)}, "task": task})
-
-
-def read_tf_config(text):
-    """Addresses of all workers, and the index of this one, from `TF_CONFIG`."""
-    try:
-        config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        addresses, kind, index = cluster["worker"], task["type"], task["index"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _malformed(text, f"{type(error).__name__}: {error}") from error
-    if list(cluster) != ["worker"] or kind != "worker":
-        raise _malformed(text, "its only job must be 'worker'")
-    if not isinstance(addresses, list) or not addresses:
-        raise _malformed(text, "'worker' must list addresses")
-    for address in addresses:
-        if not _is_address(address):
-            raise _malformed(text, f"{address!r} is no 'host:port'")
-    if len(set(addresses)) < len(addresses):
-        raise _malformed(text, "two workers have the same address")
-    if not isinstance(index, int) or not 0 <= index < len(addresses):
-        raise _malformed(text, f"'index' must be from 0 to {len(addresses) - 1}")
-    return addresses, index
-
-
-def _is_address(address):
-    host, _, port = str(address).rpartition(":")
-    return bool(host) and port.isdecimal() and 0 < int(port) < 65536
-
-
-def _malformed(text, reason):
-    return DistributionError(
-        f"The addresses of workers cannot be read: {reason}. Expected in TF_CONFIG, "
-        f"for example: {_EXAMPLE}. Received: {text}"
-    )
-
-
 def slurm_workers():
     """Addresses of all tasks of a Slurm step, and the index of this one."""
     # Graphics cards are Slurm's to hand out, by `--gpus-per-task`.
@@ -223,151 +178,7 @@ def slurm_workers():
     return [f"{host}:{port + i}" for host, n in tasks.items() for i in range(n)], index
 
 
-def check_port(address):
-    """Raises where a worker cannot listen at its own address."""
-    port = int(address.rpartition(":")[2])
-    with socket.socket() as probe:
-        # As TensorFlow will: a port that was in use a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            raise DistributionError(
-                f"This worker cannot listen at its address {address}: {error}. End "
-                "the program that uses the port, or give all workers other ports."
-            ) from error
-
-
 def is_chief(strategy):
     """Whether this process is the one of all workers that writes files."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_id
-
-
-def training_batches(batches, strategy, batch_size):
-    """Divides each batch among the replicas, for `fit`.
-
-    Every worker makes the same batches, in the same order, and takes its share of
-    each: together the replicas see what one device would. Shares of a batch differ by
-    at most one example, and sample weights make the mean over the batch exact. Where a
-    last batch has fewer examples than there are replicas, a share that would be empty
-    is one example of weight 0.
-
-    Args:
-        batches: `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`: those of all
-            epochs, one after another, as `fit` with `steps_per_epoch` wants them.
-        strategy: From `make_strategy`.
-        batch_size: Number of examples in a batch of all replicas together.
-
-    Returns:
-        What `fit` takes, with `steps_per_epoch`; it begins again after its end. For
-        one replica, the dataset as it is.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if batch_size < replicas:
-        raise DistributionError(
-            "A batch needs an example for each replica. Received: batch size "
-            f"{batch_size}, {replicas} replicas. Make batches larger, or use fewer "
-            "devices."
-        )
-
-    def share(replica, x, y, sample_weight=None):
-        size = _size(x)
-        start, end = replica * size // replicas, (replica + 1) * size // replicas
-        # Keras takes the mean of each share, then that of the shares.
-        weight = tf.cast(replicas * (end - start) / size, keras.config.floatx())
-        end = tf.maximum(end, start + 1)
-        weights = tf.fill([end - start], weight)
-        if sample_weight is not None:
-            weights *= tf.cast(sample_weight[start:end], weights.dtype)
-        return *_rows((x, y), start, end), weights
-
-    return _divided(batches, strategy, share)
-
-
-def evaluation_batches(batches, strategy):
-    """Divides each batch among the replicas, for `evaluate`.
-
-    Each example is counted once, with no weights, so that every metric is exact. The
-    last two batches become one, so that no share is empty.
-
-    Args:
-        batches: `tf.data.Dataset` of known length.
-        strategy: From `make_strategy`.
-
-    Returns:
-        What `evaluate` takes as its data (for one replica, the dataset as it is), and
-        as its `steps`.
-    """
-    replicas = strategy.num_replicas_in_sync
-    steps = int(batches.cardinality())
-    if steps < 0:
-        raise DistributionError(
-            "Evaluation needs a dataset of known length: see "
-            "`tf.data.experimental.assert_cardinality`."
-        )
-    if replicas == 1:
-        return batches, steps
-    kept = max(0, steps - 2)
-    last = batches.skip(kept).unbatch().batch(_ALL)
-    batches = batches.take(kept).concatenate(last)
-
-    def share(replica, *batch):
-        size = _size(batch)
-        tf.debugging.assert_greater_equal(
-            size, tf.cast(replicas, size.dtype), "fewer examples than replicas"
-        )
-        start, end = replica * size // replicas, (replica + 1) * size // replicas
-        return _rows(batch, start, end)
-
-    return _divided(batches, strategy, share), min(steps, kept + 1)
-
-
-def _size(batch):
-    return tf.shape(keras.tree.flatten(batch)[0], tf.int64)[0]
-
-
-def _rows(batch, start, end):
-    return keras.tree.map_structure(lambda part: part[start:end], batch)
-
-
-def _divided(batches, strategy, share):
-    """The dataset of a strategy, from the share of a replica of a batch."""
-    if strategy.num_replicas_in_sync == 1:
-        return batches
-
-    def shares(context):
-        local = context.num_replicas_in_sync // context.num_input_pipelines
-        first = context.input_pipeline_id * local
-        replicas = tf.data.Dataset.range(first, first + local)
-        mine = batches.flat_map(
-            lambda *batch: replicas.map(lambda replica: share(replica, *batch))
-        )
-        # Without end: else workers ask each other before each step whether all have
-        # another batch.
-        return mine.repeat().prefetch(2 * local)
-
-    # Not `experimental_distribute_dataset`: what it makes of a last, small batch
-    # depends on its shard policy, and may be an empty share.
-    return strategy.distribute_datasets_from_function(shares)
-
-
-def files_of_worker(files, strategy):
-    """The share of a worker of the files of a data set, equal to within one.
-
-    Args:
-        files: Names of all files; the same list on each worker.
-        strategy: From `make_strategy`.
-    """
-    resolver = strategy.cluster_resolver
-    addresses = (
-        [None] if resolver is None else resolver.cluster_spec().job_tasks("worker")
-    )
-    if len(files) < len(addresses):
-        raise DistributionError(
-            "Each worker needs a file of its own. Received: "
-            f"{len(files)} files, {len(addresses)} workers. Write the data set in more "
-            "files, or use fewer workers."
-        )
-    index = 0 if resolver is None else resolver.task_id
-    return sorted(files)[index :: len(addresses)]

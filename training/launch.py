@@ -10,14 +10,14 @@ exit status is that of the first worker that failed.
 import argparse
 import contextlib
 import ctypes
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
+
+from training.cluster import free_ports, tf_config
 
 GRACE_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
@@ -69,18 +69,8 @@ def run(command, workers):
         _end(processes)
 
 
-def free_ports(count):
-    """Ports of this machine that nothing listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 def _start(command, addresses, index):
-    task = {"type": "worker", "index": index}
-    config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    config = tf_config(addresses, index)
     return subprocess.Popen(
         command,
         env={**os.environ, "TF_CONFIG": config, "PYTHONUNBUFFERED": "1"},

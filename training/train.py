@@ -104,9 +104,7 @@ def pretrain(config, data, workdir=None, quiet=False):
         teacher = _teacher(config, data, workdir, quiet)
         learner = distillation.distiller(teacher, model, settings)
         compile_for(learner, config)
-    fit(learner, config, stage, data, workdir, quiet)
-    if workdir is not None:
-        model.save(workdir / f"{stage}.keras")
+    fit(learner, config, stage, data, workdir, quiet, kept=model)
     return Trained(model, evaluate(model, data, stage))
 
 
@@ -116,7 +114,7 @@ def _teacher(config, data, workdir, quiet):
     if workdir is None:
         return pretrain(teacher, data, quiet=quiet).model
     folder = workdir / "teacher"
-    if not distillation.is_trained(teacher, folder):
+    if not configs.is_done(teacher, folder):
         run(teacher, folder, quiet)
     return keras.models.load_model(folder / f"{last_stage(teacher)}.keras")
 
@@ -143,8 +141,6 @@ def sparsify(config, pretrained, data, workdir=None, quiet=False):
     if stage["carry_moments"]:
         carry_moments(pretrained.model.optimizer, model.optimizer, model)
     fit(model, config, "sparsify", data, workdir, quiet)
-    if workdir is not None:
-        model.save(workdir / "sparsify.keras")
     return model
 
 
@@ -157,8 +153,6 @@ def finetune(config, pruned, scores, data, workdir=None, quiet=False):
     compile_for(pruned, config)
     scores = evaluate(pruned, data, "pruned", scores)
     fit(pruned, config, "finetune", data, workdir, quiet)
-    if workdir is not None:
-        pruned.save(workdir / "finetune.keras")
     return Trained(pruned, evaluate(pruned, data, "finetune", scores))
 
 
@@ -202,8 +196,12 @@ def carry_moments(old, new, model):
             variable.assign(known[name])
 
 
-def fit(model, config, stage, data, workdir=None, quiet=False):
-    """Trains a model through one stage."""
+def fit(model, config, stage, data, workdir=None, quiet=False, kept=None):
+    """Trains a model through one stage.
+
+    Args:
+        kept: The model to keep in the run's folder. Defaults to the one trained.
+    """
     epochs = config["stages"][stage]["epochs"]
     optimizer = config["optimizer"]
     callbacks = [
@@ -232,6 +230,8 @@ def fit(model, config, stage, data, workdir=None, quiet=False):
         for callback in callbacks:
             callback.on_train_end()  # Keras calls it after a normal end only.
         raise
+    if workdir is not None:
+        (kept or model).save(workdir / f"{stage}.keras")
 
 
 def evaluate(model, data, stage, scores=None):

@@ -1,4 +1,4 @@
-"""Complex and sparsifiable Keras layers."""
+"""Complex, structured and sparsifiable Keras layers."""
 
 from cvzoo.layers import structured
 from cvzoo.layers.activations import (

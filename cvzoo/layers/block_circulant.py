@@ -4,11 +4,12 @@ import keras
 from keras import ops as kops
 
 from cvzoo import ops
-from cvzoo.layers.linear import check_last_axis, check_size
+from cvzoo.layers.linear import check_size
+from cvzoo.layers.structured.base import StructuredDense, serialized
 
 
 @keras.saving.register_keras_serializable("cvzoo")
-class BlockCirculant(keras.layers.Layer):
+class BlockCirculant(StructuredDense):
     """Dense layer whose matrix consists of circulant blocks: `inputs · units / b`.
 
     Between a dense layer (b = 1) and a circulant one. Inputs are padded with zeros on
@@ -21,7 +22,7 @@ class BlockCirculant(keras.layers.Layer):
         use_bias: Whether a bias is added.
         circulant_initializer: Defaults to normal with variance 2 over the number of
             inputs, padded: what paper 1, §5, is for one block.
-        bias_initializer: Defaults to `"zeros"`.
+        bias_initializer: Defaults to zeros.
 
     Call arguments:
         inputs: Tensor `(batch, ..., inputs)`.
@@ -36,27 +37,12 @@ class BlockCirculant(keras.layers.Layer):
         Ding et al., 2017, CirCNN.
     """
 
-    def __init__(
-        self,
-        units,
-        block_size,
-        activation=None,
-        use_bias=True,
-        circulant_initializer=None,
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.units = check_size("units", units)
+    def __init__(self, units, block_size, circulant_initializer=None, **kwargs):
+        super().__init__(units, **kwargs)
         self.block_size = check_size("block_size", block_size)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
         self.circulant_initializer = keras.initializers.get(circulant_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.supports_masking = True
 
-    def build(self, input_shape):
-        self.inputs = check_last_axis(self, input_shape)
+    def build_product(self):
         rows, columns = (-(-n // self.block_size) for n in (self.units, self.inputs))
         self.circulant = self.add_weight(
             name="circulant",
@@ -67,43 +53,17 @@ class BlockCirculant(keras.layers.Layer):
             ),
             autocast=False,  # transforms need float32
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.units,), initializer=self.bias_initializer
-            )
-        self.built = True
 
-    def call(self, inputs):
+    def product(self, inputs):
         missing = self.circulant.shape[1] * self.block_size - self.inputs
         if missing:
             sides = [(0, 0)] * (len(inputs.shape) - 1) + [(0, missing)]
             inputs = kops.pad(inputs, sides)
-        outputs = ops.block_circulant_product(inputs, self.circulant)[..., : self.units]
-        if self.use_bias:
-            outputs = outputs + self.bias
-        return self.activation(outputs)
-
-    def to_dense(self):
-        """The layer's matrix `(inputs, units)`, as of a dense layer."""
-        blocks = ops.circulant_matrix(kops.convert_to_tensor(self.circulant))
-        rows, columns, size, _ = blocks.shape
-        matrix = kops.transpose(blocks, (1, 3, 0, 2))  # input, then output
-        matrix = kops.reshape(matrix, (columns * size, rows * size))
-        return matrix[: self.inputs, : self.units]
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.units)
+        return ops.block_circulant_product(inputs, self.circulant)[..., : self.units]
 
     def get_config(self):
-        serialize = keras.initializers.serialize
         return {
             **super().get_config(),
-            "units": self.units,
             "block_size": self.block_size,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "circulant_initializer": self.circulant_initializer
-            and serialize(self.circulant_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
+            "circulant_initializer": serialized(self.circulant_initializer),
         }

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import ops
-from training import agreement, distribution, keras_gaps
+from training import agreement, distribution, keras_gaps, sharing
 
 BATCH_SIZE, EPOCHS = 25, 10
 # Five batches an epoch, the last of one example: fewer than replicas.
@@ -83,13 +83,13 @@ def train(strategy, name):
     )
     with quiet, keras_gaps.filled():
         history = model.fit(
-            distribution.training_batches(batches.repeat(EPOCHS), strategy, BATCH_SIZE),
+            sharing.training_batches(batches.repeat(EPOCHS), strategy, BATCH_SIZE),
             epochs=EPOCHS,
             steps_per_epoch=len(batches),
             shuffle=False,
             verbose=0,
         ).history
-        held_out, steps = distribution.evaluation_batches(batches, strategy)
+        held_out, steps = sharing.evaluation_batches(batches, strategy)
         scores = model.evaluate(held_out, steps=steps, return_dict=True, verbose=0)
     results = {f"weight {i}": value for i, value in enumerate(model.get_weights())}
     results.update({key: np.asarray(value) for key, value in scores.items()})
@@ -132,8 +132,8 @@ def main(folder):
     agreement.check_workers_agree(strategy, {"seed": 0})
     results = {
         "is chief": distribution.is_chief(strategy),
-        "files": distribution.files_of_worker(["a", "b", "c"], strategy),
-        "too few files": message_of(distribution.files_of_worker, ["a"], strategy),
+        "files": sharing.files_of_worker(["a", "b", "c"], strategy),
+        "too few files": message_of(sharing.files_of_worker, ["a"], strategy),
         "disagreement": message_of(
             agreement.check_workers_agree, strategy, {"seed": index, "epochs": 3}
         ),

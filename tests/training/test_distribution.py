@@ -21,8 +21,9 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from tests.training import cluster_worker
-from training import agreement, distribution, keras_gaps
-from training.distribution import DistributionError, Settings
+from training import agreement, distribution, keras_gaps, sharing
+from training.cluster import DistributionError, read_tf_config, tf_config
+from training.distribution import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -150,7 +151,7 @@ def rows_of(shares, steps):
 def test_shares_make_up_the_batches_of_one_device():
     x = np.arange(12, dtype=np.float32)
     batches = tf.data.Dataset.from_tensor_slices((x, 10 * x)).batch(5)
-    shares = distribution.training_batches(batches, two_replicas(), 5)
+    shares = sharing.training_batches(batches, two_replicas(), 5)
     steps = list(rows_of(shares, 3))
     for start, (inputs, labels, weights) in zip((0, 5, 10), steps, strict=True):
         batch = x[start : start + 5]
@@ -164,7 +165,7 @@ def test_shares_make_up_the_batches_of_one_device():
 def test_evaluation_counts_each_example_once():
     x = np.arange(11, dtype=np.float32)
     batches = tf.data.Dataset.from_tensor_slices((x, x)).batch(5)
-    shares, steps = distribution.evaluation_batches(batches, two_replicas())
+    shares, steps = sharing.evaluation_batches(batches, two_replicas())
     parts = [part for step in rows_of(shares, steps) for part in step[0]]
     assert steps == 2
     assert min(len(part) for part in parts) > 0
@@ -183,7 +184,7 @@ def test_metrics_are_those_of_all_examples():
             metrics=["accuracy"],
         )
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
-    shares, steps = distribution.evaluation_batches(batches, strategy)
+    shares, steps = sharing.evaluation_batches(batches, strategy)
     with keras_gaps.filled():
         found = model.evaluate(shares, steps=steps, return_dict=True, verbose=0)
     kernel, bias = model.get_weights()
@@ -198,16 +199,16 @@ def test_metrics_are_those_of_all_examples():
 def test_a_batch_must_hold_an_example_for_each_replica():
     batches = tf.data.Dataset.from_tensors((tf.ones((1, 2)), tf.ones((1, 1))))
     with pytest.raises(DistributionError, match="batch size 1, 2 replicas"):
-        distribution.training_batches(batches, two_replicas(), 1)
+        sharing.training_batches(batches, two_replicas(), 1)
     with pytest.raises(DistributionError, match="known length"):
-        distribution.evaluation_batches(batches.filter(lambda *_: True), two_replicas())
+        sharing.evaluation_batches(batches.filter(lambda *_: True), two_replicas())
 
 
-GOOD = distribution.tf_config(["host1:1", "host2:2"], 1)
+GOOD = tf_config(["host1:1", "host2:2"], 1)
 
 
 def test_addresses_come_from_tf_config():
-    assert distribution.read_tf_config(GOOD) == (["host1:1", "host2:2"], 1)
+    assert read_tf_config(GOOD) == (["host1:1", "host2:2"], 1)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_addresses_come_from_tf_config():
 )
 def test_a_malformed_tf_config_is_told_with_an_example(text, reason):
     with pytest.raises(DistributionError) as caught:
-        distribution.read_tf_config(text)
+        read_tf_config(text)
     assert reason in str(caught.value)
     assert '"task": {"type": "worker", "index": 0}' in str(caught.value)
 
@@ -288,4 +289,4 @@ def test_without_settings_there_is_one_device(monkeypatch):
     assert strategy.num_replicas_in_sync == 1
     assert distribution.is_chief(strategy)
     batches = tf.data.Dataset.from_tensors((1, 2))
-    assert distribution.training_batches(batches, strategy, 1) is batches
+    assert sharing.training_batches(batches, strategy, 1) is batches

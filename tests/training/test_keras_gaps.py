@@ -14,7 +14,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from training import distribution, keras_gaps
+from training import keras_gaps, sharing
 
 NO_LONGER_NEEDED = (
     "Keras does this by itself now: take the part out of training/keras_gaps.py."
@@ -48,7 +48,7 @@ def uneven_fit():
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
     batches = tf.data.Dataset.from_tensors((tf.ones((5, 2)), tf.ones((5, 1))))
-    shares = distribution.training_batches(batches, strategy, 5)
+    shares = sharing.training_batches(batches, strategy, 5)
     model.fit(shares, steps_per_epoch=1, shuffle=False, verbose=0)
 
 

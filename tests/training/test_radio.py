@@ -98,7 +98,7 @@ def test_splits_share_no_received_signal():
         signal.tobytes()
         for fold in (0, 1)
         for split in radio.SPLITS
-        for signal in radio.arrays(split, fold, **SMALL)[0]
+        for signal in radio.arrays(split, fold=fold, **SMALL)[0]
     ]
     assert len(set(seen)) == 2 * (176 + 96 + 88)
 

@@ -89,36 +89,32 @@ def load(
         samples: Samples of a signal, 8 a symbol.
     """
     return tf.data.Dataset.from_tensor_slices(
-        arrays(split, fold, n_train, n_validation, n_test, samples)
+        arrays(
+            split,
+            samples,
+            fold=fold,
+            n_train=n_train,
+            n_validation=n_validation,
+            n_test=n_test,
+        )
     )
 
 
-def arrays(
-    split,
-    fold=0,
-    n_train=20_000,
-    n_validation=4_000,
-    n_test=6_000,
-    samples=SAMPLES,
-):
+def arrays(split, samples=SAMPLES, **options):
     """The same as two numpy arrays; each signal has unit mean power."""
-    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
-    signals = simulate(size, seed, samples)
+    signals = simulate(*_size_and_seed(split, samples=samples, **options), samples)
     received = signals.clean + signals.noise
     received /= np.sqrt(_mean_power(received))
     return np.stack([received.real, received.imag], axis=-1), signals.labels
 
 
-def snr(
-    split,
-    fold=0,
-    n_train=20_000,
-    n_validation=4_000,
-    n_test=6_000,
-    samples=SAMPLES,
-):
-    """Signal-to-noise ratio of each example of a split in decibels, int32."""
-    size, seed = _size_and_seed(split, fold, n_train, n_validation, n_test, samples)
+def snr(split, **options):
+    """Signal-to-noise ratio of each example of a split in decibels, int32.
+
+    Args:
+        split, **options: As of `load`.
+    """
+    size, seed = _size_and_seed(split, **options)
     # The first that `simulate` draws.
     return draw_cells(size, np.random.default_rng(seed))[1]
 
@@ -286,7 +282,14 @@ def _ratio(decibels):
     return np.float32(10) ** (decibels / np.float32(10))
 
 
-def _size_and_seed(split, fold, n_train, n_validation, n_test, samples):
+def _size_and_seed(
+    split,
+    fold=0,
+    n_train=20_000,
+    n_validation=4_000,
+    n_test=6_000,
+    samples=SAMPLES,
+):
     sizes = {"train": n_train, "validation": n_validation, "test": n_test}
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {SPLITS}. Received: split={split!r}")

@@ -48,10 +48,14 @@ class StructuredDense(keras.layers.Layer):
             self.bias = self.add_weight(
                 name="bias",
                 shape=(self.units,),
-                initializer=self.bias_initializer
-                or keras.initializers.RandomNormal(stddev=self.bias_deviation),
+                initializer=self.bias_initializer or self._default_bias(),
             )
         self.built = True
+
+    def _default_bias(self):
+        if not self.bias_deviation:
+            return "zeros"
+        return keras.initializers.RandomNormal(stddev=self.bias_deviation)
 
     def call(self, inputs):
         outputs = self.product(inputs)

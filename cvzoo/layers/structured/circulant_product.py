@@ -19,6 +19,12 @@ FIELDS = ("real", "complex")
 KINDS = ("circulant", "diagonal")
 
 
+def by_turns(factors, first):
+    """Kinds of some factors, in the order in which they are applied."""
+    other = KINDS[1 - KINDS.index(first)]
+    return [(first, other)[place % 2] for place in range(factors)]
+
+
 @keras.saving.register_keras_serializable("cvzoo")
 class CirculantProduct(SquareDense):
     """Dense layer whose matrix is a product of circulant and diagonal ones, by turns.
@@ -82,9 +88,7 @@ class CirculantProduct(SquareDense):
             else keras.initializers.RandomNormal(stddev=deviation)
         )
         signs = ComplexSigns() if is_complex else RandomSigns()
-        self.order = [
-            KINDS[(KINDS.index(self.first) + k) % 2] for k in range(self.factors)
-        ]
+        self.order = by_turns(self.factors, self.first)
         self.parts = {
             "circulant": self._add("circulant", self.circulant_initializer or normal),
             "diagonal": self._add("diagonal", self.diagonal_initializer or signs),
