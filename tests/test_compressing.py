@@ -169,11 +169,12 @@ def test_a_trial_whose_metric_is_no_number_has_failed(
     assert compact is evaluations[2]
 
 
-def test_a_model_whose_metric_is_no_number_is_refused(trained):
-    inputs, labels = data(1)
+def test_a_model_whose_metric_is_no_number_is_refused(trained, monkeypatch):
+    # Not by inputs of NaN: oneDNN, on some processors, makes numbers of them.
+    monkeypatch.setattr(Data, "evaluate", lambda self, model: {"loss": float("nan")})
     losses = {"metric": "loss", "target_compression": 2, "verbose": 0}
     with pytest.raises(ValueError, match="validation loss must be a number.*It is nan"):
-        cvzoo.compress(trained, data(), (inputs * np.nan, labels), **losses)
+        cvzoo.compress(trained, data(), data(1), **losses)
 
 
 def test_it_is_an_error_when_all_trials_diverge(trained, monkeypatch):

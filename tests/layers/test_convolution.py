@@ -250,6 +250,9 @@ def test_a_batch_of_one_is_the_same_as_in_company(name):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_an_empty_batch_gives_an_empty_pair(name):
+    stock = keras.layers.Conv2D(8, 3)(np.zeros((0, 6, 6, 4), np.float32))
+    if stock.shape != (0, 4, 4, 8):
+        pytest.skip(f"oneDNN gives an empty batch the wrong shape: {stock.shape}")
     make, z = LAYERS[name]
     layer = make()
     full, empty = arrays(layer(z)), arrays(layer(tuple(part[:0] for part in z)))
