@@ -17,17 +17,18 @@ LARGEST = 1e30  # Below the largest float32.
 _KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
 
 
-def compile_model(model, settings):
+def compile_model(model, settings, adam=keras.optimizers.Adam):
     """Compiles a model with Adam, as a recipe or a preset says.
 
     Args:
         model: A Keras model.
         settings: `loss` (a name of `LOSSES`), `from_logits`, `metrics` (names of
             `METRICS`), `learning_rate`, `global_clipnorm` (or `None`).
+        adam: Keras' class of that optimizer, or one derived from it.
     """
     check_settings(settings)
     model.compile(
-        optimizer=keras.optimizers.Adam(
+        optimizer=adam(
             settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
         ),
         loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 import cvzoo
+from training import config as configs
 from training.cluster import DistributionError
 from training.keras_gaps import has_several_workers
 
@@ -49,29 +50,14 @@ def compare(facts):
     Args:
         facts: Index of a worker → nested dictionary.
     """
-    expected = _flat(facts[0])
-    differences = []
-    for worker, found in sorted(facts.items()):
-        found = _flat(found)
-        differences += [
-            f"worker {worker} has {key} = {found.get(key)!r}, "
-            f"worker 0 has {expected.get(key)!r}"
-            for key in sorted({*expected, *found})
-            if expected.get(key) != found.get(key)
-        ]
-    if differences:
+    found = [
+        f"worker {worker} has {key} = {value!r}, worker 0 has {expected!r}"
+        for worker, other in sorted(facts.items())
+        for key, value, expected in configs.differences(other, facts[0])
+    ]
+    if found:
         raise DistributionError(
-            "All workers must run the same versions with the same recipe: "
-            + "; ".join(differences)
-            + ". Install the same on each, and start each with the same options."
+            "All workers must run the same versions with the same recipe, and see the "
+            f"same folder: {'; '.join(found)}. Install the same on each, and start "
+            "each with the same options."
         )
-
-
-def _flat(nested, prefix=""):
-    """Dotted key → value of a nested dictionary."""
-    if not isinstance(nested, dict):
-        return {prefix: nested}
-    flat = {}
-    for key, value in nested.items():
-        flat.update(_flat(value, f"{prefix}.{key}" if prefix else str(key)))
-    return flat

@@ -25,7 +25,8 @@ import sklearn.linear_model
 import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
-from training import equal_bytes, pictures, train
+from training import config as configs
+from training import equal_bytes, examples, pictures, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,22 +59,22 @@ class Run:
     """A finished run of `training.train`, which the rows are measured against."""
 
     config: dict
-    data: train.Data
+    data: examples.Data
     workdir: Path
 
     @classmethod
     def open(cls, workdir):
         workdir = Path(workdir)
         config = json.loads((workdir / "config.json").read_text())
-        return cls(config, train.Data(config), workdir)
+        return cls(config, examples.Data(config), workdir)
 
     def pretrained(self):
-        stage = train.first_stage(self.config)
+        stage = configs.first_stage(self.config)
         model = keras.models.load_model(self.workdir / f"{stage}.keras")
-        return train.Trained(model, train.evaluate(model, self.data, stage))
+        return stages.Trained(model, stages.evaluate(model, self.data, stage))
 
     def final(self):
-        stage = train.last_stage(self.config)
+        stage = configs.last_stage(self.config)
         return keras.models.load_model(self.workdir / f"{stage}.keras")
 
     def compact(self):
@@ -92,7 +93,7 @@ def measured(name, model, data):
     """The row of a model: shrunk, packed and evaluated."""
     compact = cvzoo.shrink(model)
     report = cvzoo.compression_report(compact)
-    scores = train.evaluate(model, data, name)
+    scores = stages.evaluate(model, data, name)
     return Row(
         name,
         report.nonzero,
@@ -125,7 +126,7 @@ def compressed(run, name, sparsifiers):
     """Another method, or another strength, from the same pre-trained network."""
     config = copy.deepcopy(run.config)
     config["stages"]["sparsify"]["sparsifiers"] = sparsifiers
-    trained = train.compress(config, run.pretrained(), run.data, quiet=True)
+    trained = stages.compress(config, run.pretrained(), run.data, quiet=True)
     return measured(name, trained.model, run.data)
 
 
@@ -142,7 +143,7 @@ def rounded(run, name, values):
         posterior = keras.models.load_model(run.workdir / "sparsify.keras")
     # What folding batch norm multiplies with is not rounded.
     model = cvzoo.round_weights(cvzoo.shrink(run.final()), values, posterior)
-    train.compile_for(model, run.config)
+    stages.compile_for(model, run.config)
     return measured(name, model, run.data)
 
 
@@ -243,17 +244,17 @@ def _real(run, name, factor, sparsifiers=None):
     if sparsifiers is not None:
         config["stages"]["sparsify"]["sparsifiers"] = copy.deepcopy(sparsifiers)
         budget = compressed(run, name, sparsifiers).bytes
-    pretrained = train.pretrain(config, run.data, quiet=True)
+    pretrained = stages.pretrain(config, run.data, quiet=True)
     model = equal_bytes.sparsified_to(budget, config, pretrained, run.data)
     pruned = equal_bytes.pruned_to(budget, model)
-    trained = train.finetune(config, pruned, pretrained.scores, run.data, quiet=True)
+    trained = stages.finetune(config, pruned, pretrained.scores, run.data, quiet=True)
     return measured(name, trained.model, run.data)
 
 
 def float16(run):
     """The uncompressed network with float16 weights."""
     model = cvzoo.round_weights(cvzoo.shrink(run.pretrained().model), "float16")
-    train.compile_for(model, run.config)
+    stages.compile_for(model, run.config)
     return measured("uncompressed, float16", model, run.data)
 
 
@@ -263,7 +264,7 @@ def int8(run):
     Its bytes are those of a compressed file, as ours are entropy coded too.
     """
     model = cvzoo.shrink(run.pretrained().model)
-    train.compile_for(model, run.config)
+    stages.compile_for(model, run.config)
     stored, rounded = {}, {}
     for name, value in weights.named_tensors(model).items():
         parts = value if isinstance(value, tuple) else (value,)
@@ -364,8 +365,8 @@ def _small(run, name, field):
 def _from_scratch(run, name, model):
     config = copy.deepcopy(run.config)
     config["stages"]["pretrain"]["epochs"] = run.epochs
-    train.compile_for(model, config)
-    train.fit(model, config, "pretrain", run.data, quiet=True)
+    stages.compile_for(model, config)
+    stages.fit(model, config, "pretrain", run.data, quiet=True)
     return measured(name, model, run.data)
 
 

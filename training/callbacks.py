@@ -74,7 +74,7 @@ class StepDecay(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """One line per stage: a bar, the epochs, and the last loss and accuracy."""
 
-    def __init__(self, label, epochs):
+    def __init__(self, label, epochs, first=0):
         super().__init__()
         self.bar = bars.Progress(
             bars.TextColumn("{task.description:8}"),
@@ -82,7 +82,7 @@ class ProgressBar(keras.callbacks.Callback):
             bars.TextColumn("epoch {task.completed:3}/{task.total}"),
             bars.TextColumn("{task.fields[state]}"),
         )
-        self.task = self.bar.add_task(label, total=epochs, state="")
+        self.task = self.bar.add_task(label, total=epochs, completed=first, state="")
 
     def on_train_begin(self, logs=None):
         self.bar.start()

@@ -71,7 +71,7 @@ class Checkpoint:
         arrays = {name: np.asarray(one, order="C") for name, one in arrays.items()}
         data = safetensors.numpy.save(arrays, metadata=about)
         try:
-            _replace(self.path, data)
+            replace(self.path, data)
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint after epoch {epoch} of stage '{stage}' cannot be "
@@ -175,7 +175,7 @@ def _digest_of_arrays(arrays):
     return whole.hexdigest()
 
 
-def _replace(path, data):
+def replace(path, data):
     """Writes a file aside, makes sure that it is on the disk, and renames it."""
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -123,16 +123,18 @@ def train_folds(config, folds, out, keep=False):
         config: A recipe.
         folds: Numbers of the folds.
         out: Folder that gets one for each fold.
-        keep: Whether runs of the same recipe that ended are not repeated.
+        keep: Whether runs of the same recipe that are there are kept, and go on.
     """
-    from training import config as configs
+    from training import run_folder
 
     runs = []
     for fold in folds:
         changed = copy.deepcopy(config)
         changed["data"]["fold"] = fold
         runs.append((changed, out / f"fold{fold}"))
-    waiting = [run for run in runs if not (keep and configs.is_done(*run))]
+        if not keep:
+            run_folder.remove(out / f"fold{fold}")
+    waiting = [run for run in runs if not run_folder.is_done(*run)]
     if len(runs) == 1 and waiting:
         run_fold(*runs[0], quiet=False)
     elif waiting:
@@ -227,9 +229,9 @@ def plan(config):
 
 def write(config, workdirs, rows_by_fold, ours, out):
     """Writes the table and the pictures; returns the lines, and who loses to whom."""
-    from training import pictures, results, train
+    from training import examples, pictures, results
 
-    data = train.Data(config)
+    data = examples.Data(config)
     lines = results.summarize(rows_by_fold, ours, data.size("test"))
     losing_to = results.dominating(lines, ours)
     (out / "table.md").write_text(
@@ -279,6 +281,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     from training import config as configs
     from training import results, train
+    from training.checkpoints import CheckpointError
 
     def recipe(name):
         config = configs.get(name)
@@ -295,7 +298,11 @@ def main(arguments=None):
     rows_by_fold = [[] for _ in folds]
     for name, jobs in planned:
         out = options.out if len(planned) == 1 else options.out / name
-        folders = train_folds(recipe(name), folds, out, keep=True)
+        try:
+            folders = train_folds(recipe(name), folds, out, keep=True)
+        except CheckpointError as error:
+            print(f"training.compare: {error}", file=sys.stderr)
+            return 2
         if name == config["name"]:
             workdirs = folders
         for rows, new in zip(

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import inspect
-import json
 import pkgutil
 
 import training.data
@@ -204,11 +203,24 @@ def drops(config):
     return at if isinstance(at, list) else [at]
 
 
-def is_done(config, workdir):
-    """Whether a folder holds a finished run of a recipe."""
-    if not (workdir / "scores.json").exists():
-        return False
-    return json.loads((workdir / "config.json").read_text()) == config
+def first_stage(config):
+    """`"pretrain"`, or `"train"` of a recipe that has no other."""
+    return next(iter(config["stages"]))
+
+
+def last_stage(config):
+    """`"finetune"`, or `"train"`."""
+    return list(config["stages"])[-1]
+
+
+def differences(left, right):
+    """`(dotted key, left, right)` wherever two nested dictionaries differ."""
+    left, right = _flat(left), _flat(right)
+    return [
+        (key, left.get(key), right.get(key))
+        for key in sorted({*left, *right})
+        if left.get(key) != right.get(key)
+    ]
 
 
 def data_options(name):
@@ -222,6 +234,16 @@ def data_options(name):
 def data_sets():
     """Names of the modules of `training.data`."""
     return [module.name for module in pkgutil.iter_modules(training.data.__path__)]
+
+
+def _flat(nested, prefix=""):
+    """Dotted key → value of a nested dictionary."""
+    if not isinstance(nested, dict):
+        return {prefix: nested}
+    flat = {}
+    for key, value in nested.items():
+        flat.update(_flat(value, f"{prefix}.{key}" if prefix else str(key)))
+    return flat
 
 
 def _check_keys(where, found, schema, optional=()):

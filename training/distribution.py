@@ -16,6 +16,7 @@ from training.cluster import (
     read_tf_config,
     tf_config,
 )
+from training.keras_gaps import has_several_workers
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
 
@@ -182,3 +183,10 @@ def is_chief(strategy):
     """Whether this process is the one of all workers that writes files."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_id
+
+
+def wait_for_all(strategy):
+    """Returns once all workers have called it; at once where there is one."""
+    if has_several_workers(strategy):
+        here = strategy.run(lambda: tf.constant(1.0))
+        strategy.reduce(tf.distribute.ReduceOp.SUM, here, axis=None).numpy()

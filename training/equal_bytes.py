@@ -6,7 +6,7 @@ import scipy.optimize
 
 import cvzoo
 from cvzoo import packing, weights
-from training import train
+from training import stages
 
 
 def largest_within(budget, build):
@@ -28,8 +28,8 @@ def sparsified_to(budget, config, pretrained, data):
     Args:
         budget: Bytes of the weights file after pruning.
         config: Recipe; the shares of its magnitude pruning are set to fit.
-        pretrained: `train.Trained`.
-        data: `train.Data`.
+        pretrained: `stages.Trained`.
+        data: `examples.Data`.
     """
     shares = [
         term
@@ -40,7 +40,7 @@ def sparsified_to(budget, config, pretrained, data):
     for _ in range(2 if shares else 1):
         for term in shares:
             term["sparsity"] = 1 - density
-        model = train.sparsify(config, pretrained, data, quiet=True)
+        model = stages.sparsify(config, pretrained, data, quiet=True)
         # The second time the share is corrected by what the first gave.
         used = packed_bytes(cvzoo.shrink(cvzoo.prune(model))) / budget
         if 0.97 < used < 1.03:

@@ -12,7 +12,7 @@ import sys
 import cvzoo
 from cvzoo import catalogue
 from training import config
-from training.train import Data
+from training.examples import Data
 
 
 def evaluate(name, split="test"):
@@ -27,7 +27,8 @@ def evaluate(name, split="test"):
     if split not in data.examples:
         raise ValueError(f"`--split` must be one of {sorted(data.examples)}: {split!r}")
     model = cvzoo.from_preset(name, verify=True)
-    return model.evaluate(data.evaluation(split), return_dict=True, verbose=0)
+    batches, _ = data.evaluation(split)
+    return model.evaluate(batches, return_dict=True, verbose=0)
 
 
 def main(arguments=None):

@@ -91,6 +91,13 @@ def filled():
         yield
 
 
+def filled_for(strategy):
+    """`filled()`, or nothing on one device, where plain Keras does all."""
+    if strategy.num_replicas_in_sync == 1 and not has_several_workers(strategy):
+        return contextlib.nullcontext()
+    return filled()
+
+
 def first_local(value):
     """What the first replica of this process has."""
     if isinstance(value, tf.distribute.DistributedValues):

@@ -8,8 +8,8 @@ import pytest
 
 import cvzoo
 from training import config as configs
-from training import evaluate, train
-from training.callbacks import DivergenceError
+from training import evaluate, examples, stages, train
+from training.callbacks import DivergenceError, StepDecay, StopOnNaN
 from training.data import digits
 
 NAME = "two_layer_dense_complex_vd_digits"
@@ -24,12 +24,12 @@ def config():
 
 @pytest.fixture(scope="module")
 def data(config):
-    return train.Data(config)
+    return examples.Data(config)
 
 
 @pytest.fixture(scope="module")
 def pretrained(config, data):
-    return train.pretrain(config, data, quiet=True)
+    return stages.pretrain(config, data, quiet=True)
 
 
 def test_each_epoch_shows_every_example_once_in_an_order_of_its_own(data):
@@ -51,8 +51,8 @@ def test_each_epoch_shows_every_example_once_in_an_order_of_its_own(data):
 def test_moments_and_steps_are_carried_over_by_name(config, pretrained):
     old = pretrained.model.optimizer
     sparse = cvzoo.sparsify(pretrained.model, cvzoo.ARD(0.1), n_train=9)
-    train.compile_for(sparse, config)
-    train.carry_moments(old, sparse.optimizer, sparse)
+    stages.compile_for(sparse, config)
+    stages.carry_moments(old, sparse.optimizer, sparse)
     by_path = {v.path.rpartition("/")[2]: v for v in sparse.optimizer.variables}
     carried = 0
     for variable in old.variables:
@@ -70,7 +70,7 @@ def test_moments_and_steps_are_carried_over_by_name(config, pretrained):
 
 
 def test_the_learning_rate_falls_after_sixty_percent_of_a_stage():
-    callback = train.StepDecay(1e-3, 0.1, [0.6], epochs=10)
+    callback = StepDecay(1e-3, 0.1, [0.6], epochs=10)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")
     callback.set_model(model)
@@ -82,7 +82,7 @@ def test_the_learning_rate_falls_after_sixty_percent_of_a_stage():
 
 
 def test_sparsify_begins_where_pretraining_ended(config, data, pretrained):
-    sparse = train.sparsify(config, pretrained, data, quiet=True)
+    sparse = stages.sparsify(config, pretrained, data, quiet=True)
     steps = data.steps_per_epoch
     assert int(sparse.optimizer.iterations) == 2 * steps
 
@@ -98,7 +98,7 @@ def test_nan_stops_training_at_the_last_good_epoch(config, data):
 
     arguments = dict(config["model"])
     model = cvzoo.create_model(arguments.pop("name"), **arguments)
-    train.compile_for(model, config)
+    stages.compile_for(model, config)
     poison = PoisonThirdEpoch()
     message = "stage 'pretrain', epoch 3, step 1.*weights after epoch 1"
     with pytest.raises(DivergenceError, match=message):
@@ -106,7 +106,7 @@ def test_nan_stops_training_at_the_last_good_epoch(config, data):
             data.training(3),
             epochs=3,
             steps_per_epoch=data.steps_per_epoch,
-            callbacks=[train.StopOnNaN("pretrain"), poison],
+            callbacks=[StopOnNaN("pretrain"), poison],
             shuffle=False,
             verbose=0,
         )
@@ -159,7 +159,7 @@ def test_commands_name_what_is_unknown(tmp_path, capsys):
 
 def test_runs_repeat(config, data, pretrained):
     first, second = (
-        train.compress(config, pretrained, data, quiet=True) for _ in range(2)
+        stages.compress(config, pretrained, data, quiet=True) for _ in range(2)
     )
     assert first.scores == second.scores
     for left, right in zip(

@@ -1,0 +1,187 @@
+"""The folder of a run: what it keeps there, and where it goes on after a kill.
+
+Each stage leaves its model, `STAGE.keras`, and its log, `STAGE.csv`. While a stage
+runs, `checkpoint.safetensors` holds the end of its last epoch. All workers of a run
+must see the same folder; only the first of them writes.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from training import checkpoints, distribution
+from training import config as configs
+from training.checkpoints import Checkpoint, CheckpointError
+
+CONFIG, SCORES, PRESET = "config.json", "scores.json", "preset"
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Args:
+        path: Where it is, or will be.
+        config: The recipe.
+        strategy: From `distribution.make_strategy`.
+
+    Raises:
+        CheckpointError: It holds a run of another recipe, or cannot be written to.
+    """
+
+    def __init__(self, path, config, strategy):
+        self.path = Path(path)
+        self.strategy = strategy
+        self.is_chief = distribution.is_chief(strategy)
+        self.checkpoint = Checkpoint(self.path, config)
+        kept = read_config(self.path)
+        if kept is not None and kept != config:
+            found = [
+                f"{key} was {there!r} and is {here!r}"
+                for key, there, here in configs.differences(kept, config)
+            ]
+            raise CheckpointError(
+                f"{self.path} holds a run of another recipe: {'; '.join(found)}. Give "
+                "another folder, or delete this one to start anew."
+            )
+        if kept is None and self.is_chief:
+            self._begin(config)
+
+    def _begin(self, config):
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.write(CONFIG, json.dumps(config, indent=1) + "\n")
+        except OSError as error:
+            raise CheckpointError(
+                f"The run cannot be kept in {self.path}: {error}. Give a folder that "
+                "can be written to."
+            ) from error
+
+    def write(self, name, text):
+        """Writes a text file, whole or not at all; on the first worker only."""
+        if self.is_chief:
+            checkpoints.replace(self.path / name, text.encode())
+
+    def has(self, stage):
+        """Whether a stage has ended."""
+        return self._model(stage).exists()
+
+    def load(self, stage):
+        """The model of a stage that has ended, in the scope of the strategy."""
+        with self.strategy.scope():
+            return keras.models.load_model(self._model(stage))
+
+    def load_plain(self, stage):
+        """The model of a stage that has ended, in no scope."""
+        return keras.models.load_model(self._model(stage))
+
+    def keep(self, stage, model):
+        """Writes the model of a stage that has ended. All workers must call it."""
+        aside = self.path if self.is_chief else None
+        # Reading the variables waits for all workers: each saves, one keeps it.
+        with tempfile.TemporaryDirectory(prefix=".saving", dir=aside) as folder:
+            saved = Path(folder) / "model.keras"
+            try:
+                model.save(saved)
+                if self.is_chief:
+                    os.replace(saved, self._model(stage))
+            except OSError as error:
+                raise CheckpointError(
+                    f"The network of stage '{stage}' cannot be written: {error}. Make "
+                    "room, and start the same command again: it goes on from "
+                    f"{self.checkpoint.describe()}."
+                ) from error
+
+    def resume(self, stage, model, optimizer):
+        """Gives both the state of the last checkpoint, if it is of this stage.
+
+        Returns:
+            How many epochs of the stage are done.
+        """
+        state = self.checkpoint.load()
+        epoch = 0
+        if state is not None and state.stage == stage:
+            optimizer.build(model.trainable_variables)
+            checkpoints.assign(state.arrays, model=model, optimizer=optimizer)
+            epoch = state.epoch
+        if self.is_chief:
+            _keep_rows(self.log(stage), epoch)
+        return epoch
+
+    def callbacks(self, stage, model):
+        """What keeps a log and a checkpoint while a stage runs."""
+        logger = keras.callbacks.CSVLogger(str(self.log(stage)), append=True)
+        keeper = _KeepCheckpoint(self.checkpoint, stage, model, self.is_chief)
+        return [logger, keeper] if self.is_chief else [keeper]
+
+    def end(self, scores):
+        """Keeps the scores, which tell that the run has ended."""
+        self.write(SCORES, json.dumps(scores, indent=1) + "\n")
+        self.checkpoint.remove()
+
+    def log(self, stage):
+        """The log of a stage, one row an epoch."""
+        return self.path / f"{stage}.csv"
+
+    def where(self, stages):
+        """What workers that go on together must agree on."""
+        done = [stage for stage in stages if self.has(stage)]
+        return {"stages that ended": done, "checkpoint": self.checkpoint.describe()}
+
+    def _model(self, stage):
+        return self.path / f"{stage}.keras"
+
+
+class _KeepCheckpoint(keras.callbacks.Callback):
+    """Replaces the checkpoint at the end of each epoch.
+
+    Args:
+        kept: The model to keep; another one than is fitted where a network learns from
+            a teacher.
+    """
+
+    def __init__(self, checkpoint, stage, kept, is_chief):
+        super().__init__()
+        self.checkpoint, self.stage = checkpoint, stage
+        self.kept, self.is_chief = kept, is_chief
+
+    def on_epoch_end(self, epoch, logs=None):
+        arrays = checkpoints.arrays_of(model=self.kept, optimizer=self.model.optimizer)
+        # The last update may have made NaN, which the next epoch's loss will tell.
+        if self.is_chief and all(np.all(np.isfinite(one)) for one in arrays.values()):
+            self.checkpoint.save(self.stage, epoch + 1, arrays)
+
+
+def read_config(path):
+    """The recipe of the run that a folder holds, or `None`."""
+    path = Path(path) / CONFIG
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def is_done(config, path):
+    """Whether a folder holds a finished run of a recipe."""
+    return (Path(path) / SCORES).exists() and read_config(path) == config
+
+
+def remove(path):
+    """Deletes a run, and leaves other files of the folder."""
+    path = Path(path)
+    for name in (CONFIG, SCORES, checkpoints.NAME):
+        (path / name).unlink(missing_ok=True)
+    for pattern in ("*.keras", "*.csv"):
+        for file in path.glob(pattern):
+            file.unlink()
+
+
+def _keep_rows(path, epochs):
+    """Cuts a log after some epochs; what came later will be done again."""
+    with contextlib.suppress(FileNotFoundError):
+        lines = path.read_text().splitlines(keepends=True)
+        if epochs == 0:
+            path.unlink()
+        elif len(lines) > epochs + 1:
+            checkpoints.replace(path, "".join(lines[: epochs + 1]).encode())
