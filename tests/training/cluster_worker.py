@@ -3,6 +3,7 @@
 python -m training.launch --local 2 --module tests.training.cluster_worker FOLDER
 """
 
+import json
 import sys
 from pathlib import Path
 from unittest import mock
@@ -13,7 +14,8 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import ops
-from training import agreement, distribution, keras_gaps, sharing
+from training import agreement, distribution, keras_gaps, sharing, train
+from training import config as configs
 
 BATCH_SIZE, EPOCHS = 25, 10
 # Five batches an epoch, the last of one example: fewer than replicas.
@@ -69,7 +71,7 @@ def compiled(strategy, name, optimizer=keras_gaps.Adam):
     return model
 
 
-def train(strategy, name):
+def learn(strategy, name):
     """Trains a model without noise for 50 steps, and evaluates it.
 
     Returns:
@@ -111,6 +113,17 @@ def noise(strategy, steps=3, size=20000):
     return np.stack([row.numpy() for row in rows], axis=1)
 
 
+def whole_run(strategy, folder):
+    """All stages of a recipe without noise; gives scores and the last weights."""
+    config = train.quick(configs.get("two_layer_dense_complex_magnitude_digits"))
+    for stage in config["stages"].values():
+        stage["epochs"] = 2
+    train.run(config, folder, quiet=True, strategy=strategy)
+    scores = json.loads((folder / "scores.json").read_text())
+    model = keras.models.load_model(folder / "finetune.keras", compile=False)
+    return scores, model.get_weights()
+
+
 def message_of(function, *arguments):
     """The error that a function raises, as text; empty if it does not."""
     try:
@@ -130,6 +143,7 @@ def main(folder):
     strategy = distribution.make_strategy(distribution.Settings())
     index = strategy.cluster_resolver.task_id
     agreement.check_workers_agree(strategy, {"seed": 0})
+    whole_run(strategy, Path(folder) / "run")
     results = {
         "is chief": distribution.is_chief(strategy),
         "files": sharing.files_of_worker(["a", "b", "c"], strategy),
@@ -141,7 +155,7 @@ def main(folder):
         "noise": noise(strategy),
     }
     for name in MODELS:
-        found = train(strategy, name)
+        found = learn(strategy, name)
         results.update({f"{name}/{key}": value for key, value in found.items()})
     np.savez(Path(folder) / f"worker{index}.npz", **results)
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @functools.cache
 def one_device(name):
-    return cluster_worker.train(tf.distribute.get_strategy(), name)
+    return cluster_worker.learn(tf.distribute.get_strategy(), name)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def cluster(tmp_path_factory):
         launcher.send_signal(signal.SIGTERM)  # It ends its workers.
         pytest.fail(f"Two workers did not end: {launcher.communicate()[0][-3000:]}")
     assert launcher.returncode == 0, output[-3000:]
-    return [dict(np.load(folder / f"worker{index}.npz")) for index in (0, 1)]
+    found = [dict(np.load(folder / f"worker{index}.npz")) for index in (0, 1)]
+    found[0]["folder"] = folder
+    return found
 
 
 def assert_same_training(found, expected):
@@ -67,9 +69,25 @@ def assert_same_training(found, expected):
             np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.parametrize("kind", ["two replicas", "two workers"])
+def test_a_whole_run_gives_what_one_device_gives(tmp_path, request, kind):
+    one = tf.distribute.get_strategy()
+    scores, expected = cluster_worker.whole_run(one, tmp_path / "one")
+    if kind == "two replicas":
+        folder = tmp_path / "two"
+        cluster_worker.whole_run(two_replicas(), folder)
+    else:
+        # The run is there: this reads what the first worker has kept.
+        folder = request.getfixturevalue("cluster")[0]["folder"] / "run"
+    found_scores, found = cluster_worker.whole_run(one, folder)
+    assert found_scores == scores
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", cluster_worker.MODELS)
 def test_two_replicas_learn_what_one_device_learns(name):
-    found = cluster_worker.train(two_replicas(), name)
+    found = cluster_worker.learn(two_replicas(), name)
     assert_same_training(found, one_device(name))
 
 
