@@ -20,6 +20,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
+import cvzoo
 from tests.training import cluster_worker
 from training import agreement, distribution, keras_gaps, sharing
 from training.cluster import DistributionError, read_tf_config, tf_config
@@ -308,3 +309,44 @@ def test_without_settings_there_is_one_device(monkeypatch):
     assert distribution.is_chief(strategy)
     batches = tf.data.Dataset.from_tensors((1, 2))
     assert sharing.training_batches(batches, strategy, 1) is batches
+
+
+def noisy_gradients(strategy, steps=400):
+    """Gradients of one batch at nearly the same weights, with other noise each time."""
+    keras.utils.set_random_seed(1)
+    x, labels = np.linspace(-1, 1, 24).reshape(8, 3), np.arange(8) % 2
+    with strategy.scope():
+        inputs = keras.Input((3,))
+        model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+        model = cvzoo.sparsify(model, cvzoo.VariationalDropout(0.1), n_train=8)
+        (layer,) = model.layers[1:]
+        layer.log_sigma2.assign(np.full(layer.log_sigma2.shape, 1.0))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        # So slow that the weights hardly move.
+        model.compile(keras.optimizers.SGD(1e-4), loss)
+    kernels = [layer.kernel.numpy()]
+
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kernels.append(layer.kernel.numpy())
+
+    batches = tf.data.Dataset.from_tensors((x.astype("float32"), labels)).repeat(steps)
+    with keras_gaps.filled_for(strategy):
+        model.fit(
+            sharing.training_batches(batches, strategy, 8),
+            steps_per_epoch=steps,
+            callbacks=[Record()],
+            shuffle=False,
+            verbose=0,
+        )
+    return 1e4 * np.diff(kernels, axis=0).reshape(steps, -1)
+
+
+def test_gradients_with_noise_have_the_distribution_of_one_device():
+    one = noisy_gradients(tf.distribute.get_strategy())
+    two = noisy_gradients(two_replicas())
+    error = np.sqrt((one.var(axis=0) + two.var(axis=0)) / len(one))
+    assert np.all(np.abs(one.mean(axis=0) - two.mean(axis=0)) < 4 * error)
+    # The same noise on both replicas would make the variance twice as large.
+    ratio = two.var(axis=0) / one.var(axis=0)
+    assert np.all((ratio > 0.7) & (ratio < 1.4)), ratio
