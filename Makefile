@@ -6,19 +6,23 @@ RUN := $(VENV)/bin/python
 # TensorFlow's start-up messages about the machine.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax bench lint clean
+.PHONY: demo test test-jax bench chaos lint clean
 
 demo: $(VENV)/installed
 	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo
 
 test: $(VENV)/installed
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-jax: $(VENV)/installed
 	KERAS_BACKEND=jax $(RUN) -m pytest -n 2 --dist loadfile tests/ops tests/layers
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks $(ONLY)
+
+chaos: $(VENV)/installed
+	$(RUN) -m training.chaos --kills 20 --out out/chaos
+	$(RUN) -m training.chaos --kills 6 --local 2 --out out/chaos2
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

@@ -31,6 +31,31 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("cvzoo")
 
 
+# Files that take long, longest first. Processes take file after file, so that none
+# should be left with a long one at the end.
+LONG = (
+    "test_compressing.py",
+    "test_distribution.py",
+    "test_docs.py",
+    "test_run_folder.py",
+    "test_train.py",
+    "test_compare.py",
+    "test_demo.py",
+    "test_readme.py",
+    "test_registry.py",
+    "test_sparsity.py",
+    "test_exporting.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.name
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def seeds():
     keras.utils.set_random_seed(0)

@@ -47,6 +47,9 @@ PLANNED = {
     "mnist": "`tensorflow_datasets`",
     "youtube8m": "the TFRecord files of research.google.com/youtube8m",
 }
+# What a recipe may have: where it trains, unless options say so; see
+# `training.distribution`.
+_DEVICES = {"strategy": str, "cpus": int}
 _SPARSIFIER_KEYS = {
     "VariationalDropout": {"strength", "kl"},
     "ARD": {"strength", "group"},
@@ -119,10 +122,11 @@ def check(config):
     """Raises where a recipe has unknown or missing keys, or values of a wrong type."""
     stages = config.get("stages")
     has_one = isinstance(stages, dict) and "train" in stages
-    schema = {**_SCHEMA, "stages": _ONE_STAGE if has_one else _STAGES}
+    schema = {**_SCHEMA, "stages": _ONE_STAGE if has_one else _STAGES, "devices": dict}
     if has_one and "teacher" in stages["train"]:
         schema["stages"] = _DISTILLED
-    _check_keys("recipe", config, schema)
+    _check_keys("recipe", config, schema, optional=["devices"])
+    _check_keys("recipe.devices", config.get("devices", {}), _DEVICES, _DEVICES)
     _check_data(config["data"])
     _check_values(config)
     if not has_one:

@@ -59,10 +59,17 @@ def add_options(parser):
     )
 
 
-def settings_from(options):
-    """`Settings` from the options that `add_options` added."""
+def settings_from(options, recipe=None):
+    """`Settings` from the options that `add_options` added.
+
+    Args:
+        options: What the parser gave.
+        recipe: A recipe, whose `devices` count where no option is given.
+    """
+    devices = (recipe or {}).get("devices", {})
     workers = None if options.workers is None else tuple(options.workers.split(","))
-    return Settings(options.strategy, options.cpus, workers, options.index)
+    given = Settings(options.strategy, options.cpus, workers, options.index)
+    return Settings(**devices) if given == Settings() else given
 
 
 def make_strategy(settings):

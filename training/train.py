@@ -162,7 +162,9 @@ def main(arguments=None):
     try:
         config = configs.get(options.config, options.set)
         # Before TensorFlow runs anything.
-        strategy = distribution.make_strategy(distribution.settings_from(options))
+        settings = distribution.settings_from(options, config)
+        strategy = distribution.make_strategy(settings)
+        config.pop("devices", None)  # The result does not depend on them.
         if options.deterministic:
             keras.utils.set_random_seed(config["seed"])
             tf.config.experimental.enable_op_determinism()

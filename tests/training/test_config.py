@@ -100,6 +100,15 @@ def test_changes_from_the_command_line():
     assert config["optimizer"]["drop_at"] == 0.5
 
 
+def test_a_recipe_may_say_where_it_trains():
+    config = configs.get(NAME)
+    configs.check({**config, "devices": {"strategy": "mirrored"}})
+    with pytest.raises(ConfigError, match=r"recipe.devices.*\['gpus'\]"):
+        configs.check({**config, "devices": {"gpus": 2}})
+    with pytest.raises(ConfigError, match="devices` must be of type dict"):
+        configs.check({**config, "devices": "mirrored"})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

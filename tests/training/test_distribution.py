@@ -282,7 +282,12 @@ def test_options_become_settings():
     assert distribution.settings_from(parser.parse_args(options)) == Settings(
         "multi_worker", workers=("a:1", "b:2"), index=1
     )
-    assert distribution.settings_from(parser.parse_args([])) == Settings()
+    none = parser.parse_args([])
+    assert distribution.settings_from(none) == Settings()
+    recipe = {"devices": {"strategy": "mirrored", "cpus": 2}}
+    assert distribution.settings_from(none, recipe) == Settings("mirrored", cpus=2)
+    one = parser.parse_args(["--strategy", "one_device"])
+    assert distribution.settings_from(one, recipe) == Settings("one_device")
 
 
 @pytest.mark.parametrize(

@@ -155,14 +155,3 @@ def test_commands_name_what_is_unknown(tmp_path, capsys):
     assert "No recipe is called 'two_layer'" in capsys.readouterr().err
     assert evaluate.main(["nothing"]) == 2
     assert "No preset is called 'nothing'" in capsys.readouterr().err
-
-
-def test_runs_repeat(config, data, pretrained):
-    first, second = (
-        stages.compress(config, pretrained, data, quiet=True) for _ in range(2)
-    )
-    assert first.scores == second.scores
-    for left, right in zip(
-        first.model.get_weights(), second.model.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(left, right)
