@@ -192,6 +192,13 @@ def is_chief(strategy):
     return resolver is None or not resolver.task_id
 
 
+def synchronize_batch_norm(model):
+    """Makes a model's batch norms take the statistics of all replicas."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "synchronized"):
+            layer.synchronized = True
+
+
 def wait_for_all(strategy):
     """Returns once all workers have called it; at once where there is one."""
     if has_several_workers(strategy):

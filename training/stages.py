@@ -11,7 +11,7 @@ import keras
 import cvzoo
 from cvzoo import compiling
 from training import config as configs
-from training import distillation, keras_gaps
+from training import distillation, distribution, keras_gaps
 from training.callbacks import ProgressBar, StepDecay, StopOnNaN
 from training.run_folder import RunFolder
 
@@ -64,6 +64,8 @@ def _pretrained(config, stage, data, folder, quiet):
     keras.utils.set_random_seed(config["seed"])
     with data.strategy.scope():
         model = learner = cvzoo.create_model(**config["model"])
+        if data.strategy.num_replicas_in_sync > 1:
+            distribution.synchronize_batch_norm(model)
         compile_for(model, config, data.strategy)
         if teacher is not None:
             learner = distillation.distiller(teacher, model, settings)
