@@ -4,6 +4,7 @@ A stage that has ended in the run's folder is read from there, and one that was 
 goes on after its last whole epoch.
 """
 
+import contextlib
 import dataclasses
 
 import keras
@@ -196,10 +197,11 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
     if not quiet:
         callbacks.append(ProgressBar(stage, epochs, first))
     if first < epochs:
+        batches = data.training(epochs, first)
         try:
             with keras_gaps.filled_for(data.strategy):
                 model.fit(
-                    data.training(epochs, first),
+                    batches,
                     initial_epoch=first,
                     epochs=epochs,
                     steps_per_epoch=data.steps_per_epoch,
@@ -208,8 +210,10 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
                     verbose=0,
                 )
         except BaseException:
+            # Keras calls it after a normal end only. A log that was not begun has none.
             for callback in callbacks:
-                callback.on_train_end()  # Keras calls it after a normal end only.
+                with contextlib.suppress(AttributeError):
+                    callback.on_train_end()
             raise
     if folder is not None:
         folder.keep(stage, kept)
