@@ -12,14 +12,14 @@ from cvzoo.layers.structured.circulant_product import by_turns
 
 
 class Factors(NamedTuple):
-    """A product of circulant and diagonal matrices.
+    """A product of circulant and diagonal matrices, n×n.
 
     Attributes:
         vectors: For each factor, in the order in which they are applied, the first
-            column of the circulant or the diagonal.
+            column of the circulant or the diagonal, `(n,)`.
         first: Kind of the first one, `"circulant"` or `"diagonal"`.
-        error: ‖A − product‖ / ‖A‖, Frobenius; of a complex product for a real A, of
-            the real part.
+        error: ‖A − product‖ / ‖A‖, Frobenius, over the places that A has; of a complex
+            product for a real A, of the real part.
     """
 
     vectors: list
@@ -29,6 +29,12 @@ class Factors(NamedTuple):
     def matrix(self):
         """The product, complex where the vectors are."""
         return _product(self.vectors, by_turns(len(self.vectors), self.first))
+
+
+def relative_error(matrix, fitted):
+    """‖matrix − fitted‖ / ‖matrix‖, Frobenius; 0 also where both are 0."""
+    error = float(np.linalg.norm(fitted - matrix))
+    return error and float(np.divide(error, np.linalg.norm(matrix)))
 
 
 def low_rank(matrix, rank):
@@ -70,7 +76,9 @@ def circulant_factors(
     diag(v)`.
 
     Args:
-        matrix: Square, n×n, real or complex.
+        matrix: `(rows, columns)`, real or complex. The product is n×n, n being the
+            larger of both, and its first rows and columns are fitted: a layer that
+            pads its inputs and cuts its outputs never reads the others.
         factors: How many.
         field: Of the factors, `"real"` or `"complex"`. Complex ones for a real matrix
             are fitted by the real part of their product.
@@ -80,16 +88,32 @@ def circulant_factors(
         seed: Of the starts.
 
     Returns:
-        `Factors`.
+        `Factors`. A matrix of zeros is met by a last factor of zeros.
+
+    Raises:
+        ValueError: The matrix has not two axes, or is complex for real factors.
 
     Reference:
         Theorem 2 of paper 1; products of 4k + 1 complex ones reach rank k.
     """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or not matrix.size:
+        raise ValueError(
+            "`matrix` must have two axes, neither of them empty. Received shape "
+            f"{matrix.shape}"
+        )
+    if field == "real" and np.iscomplexobj(matrix):
+        raise ValueError(
+            "A complex matrix needs complex factors. Received: field='real' and a "
+            f"matrix of {matrix.dtype}. Pass field='complex', or its real part."
+        )
     generator = np.random.default_rng(seed)
     problem = _Problem(matrix, factors, field, first, generator)
     begun = [problem.random_start() for _ in range(starts)]
     if factors == 3 and first == "diagonal":
         begun.append(problem.rank_one_start())
+    if not problem.scale:
+        return problem.zero(begun[0])
     found = [problem.solve(one, iterations) for one in begun]
     return min(found, key=lambda one: one.error)
 
@@ -100,7 +124,7 @@ class _Problem:
     def __init__(self, matrix, factors, field, first, generator):
         self.matrix, self.is_complex = matrix, field == "complex"
         self.first, self.kinds = first, by_turns(factors, first)
-        self.size = len(matrix)
+        self.size = max(matrix.shape)
         self.generator = generator
         self.scale = np.sum(np.abs(matrix) ** 2)
         # Of a complex product for a real matrix, only the real part counts.
@@ -116,7 +140,14 @@ class _Problem:
 
     def rank_one_start(self):
         left, right = low_rank(self.matrix, 1)
-        return [right[0], np.ones(self.size), left[:, 0]]
+        return [self._padded(right[0]), np.ones(self.size), self._padded(left[:, 0])]
+
+    def _padded(self, vector):
+        return np.pad(vector, (0, self.size - len(vector)))
+
+    def zero(self, vectors):
+        """A product of zeros that gradients can leave: only the last factor is 0."""
+        return Factors([*vectors[:-1], 0 * vectors[-1]], self.first, 0.0)
 
     def _normal(self):
         values = self.generator.normal(size=self.size)
@@ -142,11 +173,13 @@ class _Problem:
                 },
             )
             vectors = self._split(found.x)
-        rest = self._seen(_product(vectors, self.kinds)) - self.matrix
-        error = np.linalg.norm(rest) / self.scale**0.5
-        return Factors(vectors, self.first, float(error))
+        product = self._seen(_product(vectors, self.kinds))
+        return Factors(vectors, self.first, relative_error(self.matrix, product))
 
     def _seen(self, product):
+        """What is compared with the matrix."""
+        rows, columns = self.matrix.shape
+        product = product[:rows, :columns]
         return product.real if self.takes_real else product
 
     def _scaled(self, vectors):
@@ -167,13 +200,15 @@ class _Problem:
 
     def _error_and_gradient(self, flat):
         vectors = self._split(flat)
-        rows, seen = np.eye(self.size), []
+        units, inputs = self.matrix.shape
+        rows, seen = np.eye(inputs, self.size), []
         for kind, vector in zip(self.kinds, vectors, strict=True):
             rows, kept = _forward(kind, vector, rows)
             seen.append(kept)
         # Rows are what is made of the columns of the identity.
-        rest = self._seen(rows) - self.matrix.T
-        upstream, gradients = 2 * rest / self.scale, []
+        rest = self._seen(rows.T).T - self.matrix.T
+        upstream = np.pad(2 * rest / self.scale, [(0, 0), (0, self.size - units)])
+        gradients = []
         for kind, vector, kept in zip(
             self.kinds[::-1], vectors[::-1], seen[::-1], strict=True
         ):

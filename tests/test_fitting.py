@@ -94,6 +94,70 @@ def test_more_starts_are_no_worse():
     assert errors[1] <= errors[0] + 1e-12
 
 
+@pytest.mark.parametrize("field", ["real", "complex"])
+@pytest.mark.parametrize("shape", [(7, 3), (3, 7)])
+def test_only_the_places_of_the_matrix_are_fitted(field, shape):
+    """The squared error over these has slope 0 at the fit, by finite differences."""
+    matrix = random_matrix(*shape)
+    found = fitting.circulant_factors(matrix, 3, field, iterations=3000)
+
+    def masked_loss(vectors):
+        product = product_of(found._replace(vectors=vectors)).real
+        assert product.shape == (7, 7)
+        return np.sum((product[: shape[0], : shape[1]] - matrix) ** 2)
+
+    relative = (masked_loss(found.vectors) / np.sum(matrix**2)) ** 0.5
+    assert found.error == pytest.approx(relative, abs=1e-9)
+    for factor in range(3):
+        for place in range(7):
+            slopes = []
+            for step in (-1e-4, 1e-4):
+                vectors = [vector.copy() for vector in found.vectors]
+                vectors[factor][place] += step
+                slopes.append(masked_loss(vectors) / 2e-4)
+            assert slopes[1] - slopes[0] == pytest.approx(0, abs=2e-3)
+
+
+def test_padding_that_does_not_count_leaves_more_to_the_matrix():
+    matrix = random_matrix(32, 8)
+    padded = np.pad(matrix, [(0, 0), (0, 24)])
+    errors = []
+    for fitted in (matrix, padded):
+        found = fitting.circulant_factors(fitted, 4, starts=3, iterations=400)
+        rest = product_of(found)[:, :8] - matrix
+        errors.append(np.linalg.norm(rest) / np.linalg.norm(matrix))
+    assert errors[0] < 0.75 * errors[1]
+
+
+def test_rank_one_is_exact_where_the_matrix_is_not_square():
+    matrix = np.outer(random_matrix(7, 1, 1), random_matrix(4, 1, 2))
+    found = fitting.circulant_factors(matrix, 3, "real", "diagonal", iterations=0)
+    np.testing.assert_allclose(product_of(found)[:, :4], matrix, atol=1e-12)
+
+
+@pytest.mark.parametrize("factors", [1, 2, 5])
+def test_zeros_are_met_by_one_factor_of_zeros(factors):
+    found = fitting.circulant_factors(np.zeros((5, 3)), factors)
+    assert found.error == 0
+    np.testing.assert_array_equal(product_of(found), np.zeros((5, 5)))
+    assert [np.any(vector) for vector in found.vectors] == [True] * (factors - 1) + [
+        False
+    ]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (1j * np.eye(3), "A complex matrix needs complex factors.*field='real'"),
+        (np.ones(3), r"`matrix` must have two axes.*\(3,\)"),
+        (np.ones((0, 3)), r"`matrix` must have two axes.*\(0, 3\)"),
+    ],
+)
+def test_matrices_that_cannot_be_fitted_are_refused(matrix, message):
+    with pytest.raises(ValueError, match=message):
+        fitting.circulant_factors(matrix, 2)
+
+
 @pytest.mark.parametrize("shape", [(6, 8), (7, 5), (4, 4)])
 def test_low_rank_is_as_good_as_the_singular_values_allow(shape):
     matrix = random_matrix(*shape)
