@@ -8,6 +8,7 @@ from keras import ops as kops
 
 from cvzoo import fitting, graph, sparsity
 from cvzoo.layers import BlockCirculant, structured
+from cvzoo.layers.linear import check_size
 
 METHODS = ("diagonal_circulant", "block_circulant", "low_rank")
 
@@ -18,7 +19,7 @@ class FactorizationRow:
 
     Attributes:
         name: Of the layer.
-        error: ‖kernel − structured matrix‖ / ‖kernel‖, Frobenius.
+        error: ‖kernel − structured matrix‖ / ‖kernel‖, Frobenius; 0 where both are 0.
         parameters: Numbers of the structured layer, its bias included.
         dense_parameters: Those of the dense one.
     """
@@ -43,10 +44,12 @@ def factorize(
 ):
     """A copy of a model with structured layers fitted to its dense ones.
 
-    Each `keras.layers.Dense` gives way to a layer of the same name, bias and
-    activation with a matrix as near as one is found, in the Frobenius norm. Other
-    layers stay, and so do dense layers whose structured form has no fewer numbers.
-    `factorization_report` says how near it came; `fit` goes on from there.
+    Each `keras.layers.Dense` gives way to a layer of the same name, bias, activation
+    and `trainable` with a matrix as near as one is found, in the Frobenius norm. Its
+    regularizers and constraints are not carried over, since they were meant for another
+    matrix. Other layers stay: dense layers too that are quantized or have LoRA, or
+    whose structured form has no fewer numbers. `factorization_report` says how near it
+    came; `fit` goes on from there.
 
     Args:
         model: A Functional or Sequential Keras model, nested ones included. It is left
@@ -61,7 +64,7 @@ def factorize(
         block_size: For `"block_circulant"`.
         field: For `"diagonal_circulant"`: `"real"`, or `"complex"` factors, which count
             twice.
-        layers: Names of the dense layers to replace. Defaults to all.
+        layers: List of names of the dense layers to replace. Defaults to all.
         iterations: For `"diagonal_circulant"`: at most so many steps of L-BFGS.
         starts: Likewise: random starts, of which the best is taken.
         seed: Of the starts.
@@ -70,25 +73,30 @@ def factorize(
         A `keras.Model`, not compiled.
 
     Raises:
-        ValueError: An argument is wrong or missing, a rank is larger than a kernel,
-            or no layer was replaced.
+        ValueError: An argument is wrong or missing, a rank is larger than the kernel of
+            a layer that was named, a kernel has numbers that are not finite, or no
+            layer was replaced.
         ImportError: `"diagonal_circulant"` needs SciPy (the extra `factorize`).
 
     Reference:
         Paper 1, theorem 2.
     """
     _check_arguments(method, depth, rank, block_size, field)
-    model = sparsity.without_sparsifiers(model)
+    check_size("iterations", iterations)
+    check_size("starts", starts)
+    model = _plain(model)
     chosen = _chosen(model, layers)
+    if method == "low_rank":
+        _check_rank(model, rank, layers or [])
     made = {}
 
     def replace(layer):
-        if layer.name not in chosen or not _is_dense(layer):
+        new = None
+        if layer.name in chosen and _is_dense(layer):
+            new = _smaller(layer, method, depth, rank, block_size, field)
+        if new is None:
             return layer.__class__.from_config(layer.get_config())
-        new = _structured(layer, method, depth, rank, block_size, field)
-        new.build((None, layer.kernel.shape[0]))
-        if new.count_params() >= layer.count_params():
-            return layer.__class__.from_config(layer.get_config())
+        _check_finite(layer)
         made[layer.name] = new
         return new
 
@@ -120,12 +128,22 @@ def factorization_report(factorized, model):
     rows = []
     for old, new in _pairs(graph.functional(model), graph.functional(factorized)):
         if _is_dense(old) and not _is_dense(new):
-            kernel = kops.convert_to_numpy(old.kernel)
-            rest = kops.convert_to_numpy(new.to_dense()) - kernel
-            error = float(np.linalg.norm(rest) / np.linalg.norm(kernel))
+            kernel = _kernel(old)
+            matrix = kops.convert_to_numpy(new.to_dense())
+            error = fitting.relative_error(kernel, matrix)
             row = (old.name, error, new.count_params(), old.count_params())
             rows.append(FactorizationRow(*row))
     return rows
+
+
+def _plain(model):
+    """A copy without sparsifiers."""
+    plain = sparsity.without_sparsifiers(model)
+    for old, new in _pairs(graph.functional(model), plain):
+        if getattr(old, "quantization_mode", None):
+            # The copy has the kernel, and not what it is scaled by.
+            sparsity.copy_variables(old, new)
+    return plain
 
 
 def _check_arguments(method, depth, rank, block_size, field):
@@ -155,39 +173,74 @@ def _chosen(model, names):
     known = [one.name for one in sparsity.flat_layers(model) if _is_dense(one)]
     if names is None:
         return set(known)
+    if isinstance(names, str) or not names:
+        raise ValueError(
+            "`layers` must be None, for all dense layers, or a list of names, for "
+            f"example {known[:1]}. Received: {names!r}"
+        )
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(
-            f"`layers` must name dense layers of '{model.name}', which has "
-            f"{', '.join(known) or 'none'}. Received: {', '.join(map(str, unknown))}"
+            f"`layers` must name dense layers of '{model.name}' that are not quantized "
+            f"and have no LoRA. It has {', '.join(known) or 'none'}. Received: "
+            f"{', '.join(map(str, unknown))}"
         )
     return set(names)
 
 
+def _check_rank(model, rank, names):
+    """Layers that were named are meant to be replaced; others stay if they must."""
+    for layer in sparsity.flat_layers(model):
+        if layer.name in names and rank > min(layer.kernel.shape):
+            inputs, units = layer.kernel.shape
+            raise ValueError(
+                f"`rank` must be at most {min(inputs, units)} for layer '{layer.name}' "
+                f"with {inputs} inputs and {units} units. Received: {rank}"
+            )
+
+
+def _check_finite(layer):
+    kernel = _kernel(layer)
+    wrong = int(np.sum(~np.isfinite(kernel)))
+    if wrong:
+        raise ValueError(
+            f"The kernel of layer '{layer.name}' must be finite. Received: {wrong} of "
+            f"{kernel.size} numbers are not. Restore weights from before training "
+            "diverged, or name other layers in `layers`."
+        )
+
+
 def _is_dense(layer):
-    return type(layer) is keras.layers.Dense and not sparsity.has_lora(layer)
+    """Whether it is a dense layer whose kernel is one variable of real numbers."""
+    if type(layer) is not keras.layers.Dense or sparsity.has_lora(layer):
+        return False
+    return layer.quantization_mode is None
 
 
-def _structured(layer, method, depth, rank, block_size, field):
-    """A layer in place of a dense one."""
+def _kernel(layer):
+    return kops.convert_to_numpy(layer.kernel).astype(float)
+
+
+def _smaller(layer, method, depth, rank, block_size, field):
+    """A layer in place of a dense one, or `None` if it would not be smaller."""
     inputs, units = layer.kernel.shape
     shared = {
         "units": units,
         "activation": layer.activation,
         "use_bias": layer.use_bias,
         "name": layer.name,
+        "trainable": layer.trainable,
         "dtype": layer.dtype_policy,
     }
     if method == "low_rank":
-        if rank > min(inputs, units):
-            raise ValueError(
-                f"`rank` must be at most {min(inputs, units)} for layer '{layer.name}' "
-                f"with {inputs} inputs and {units} units. Received: {rank}"
-            )
-        return structured.LowRank(rank=rank, **shared)
-    if method == "block_circulant":
-        return BlockCirculant(block_size=block_size, **shared)
-    return structured.CirculantProduct(factors=2 * depth, field=field, **shared)
+        # Of larger ranks no layer is smaller.
+        new = structured.LowRank(rank=min(rank, inputs, units), **shared)
+    elif method == "block_circulant":
+        new = BlockCirculant(block_size=block_size, **shared)
+    else:
+        new = structured.CirculantProduct(factors=2 * depth, field=field, **shared)
+    new.build((None, inputs))
+    return new if new.count_params() < layer.count_params() else None
 
 
 def _pairs(old, new):
@@ -197,7 +250,7 @@ def _pairs(old, new):
 
 def _assign(layer, dense, options):
     """Fits a structured layer to a dense one."""
-    matrix = kops.convert_to_numpy(dense.kernel).astype(float)
+    matrix = _kernel(dense)
     if isinstance(layer, structured.LowRank):
         for variable, value in zip(
             (layer.left, layer.right),
@@ -208,11 +261,8 @@ def _assign(layer, dense, options):
     elif isinstance(layer, BlockCirculant):
         layer.circulant.assign(fitting.block_circulant(matrix.T, layer.block_size))
     else:
-        size = max(matrix.shape)
-        square = np.zeros((size, size))
-        square[: matrix.shape[1], : matrix.shape[0]] = matrix.T
         found = fitting.circulant_factors(
-            square, layer.factors, layer.field, layer.first, **options
+            matrix.T, layer.factors, layer.field, layer.first, **options
         )
         layer.assign_factors(found.vectors)
     if layer.use_bias:

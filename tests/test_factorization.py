@@ -7,6 +7,12 @@ import pytest
 import cvzoo
 from cvzoo.layers import BlockCirculant, structured
 
+METHODS = (
+    {"method": "low_rank", "rank": 2},
+    {"method": "block_circulant", "block_size": 4},
+    {"method": "diagonal_circulant", "depth": 2, "iterations": 3},
+)
+
 
 def dense_model(inputs=24, units=24, outputs=3):
     keras.utils.set_random_seed(0)
@@ -124,16 +130,86 @@ def test_a_factorized_model_is_kept_as_a_preset(tmp_path):
     np.testing.assert_allclose(again(x), small(x), atol=1e-6)
 
 
+def test_padding_does_not_count_in_the_fit():
+    """Four factors of 32 numbers have half the numbers of an 8×32 kernel."""
+    model = dense_model(8, 32)
+    small = cvzoo.factorize(model, depth=2, starts=2, iterations=150, layers=["hidden"])
+    kernel = kernel_of(model.get_layer("hidden"))
+    matrix = np.asarray(small.get_layer("hidden").to_dense())
+    # Fitted with the zeros that the layer never reads, it was 0.705.
+    assert np.linalg.norm(matrix - kernel) < 0.55 * np.linalg.norm(kernel)
+
+
+def test_quantized_layers_stay_as_they_are():
+    model = dense_model()
+    model.get_layer("hidden").quantize("int8")
+    x = inputs_of(model)
+    small = cvzoo.factorize(model, "low_rank", rank=2)
+    kinds = [type(small.get_layer(name)) for name in ("hidden", "logits")]
+    assert kinds == [keras.layers.Dense, structured.LowRank]
+    assert small.get_layer("hidden").quantization_mode == "int8"
+    both = (keras.Model(m.input, m.get_layer("norm").output) for m in (small, model))
+    np.testing.assert_allclose(*(one(x) for one in both), atol=1e-6)
+    with pytest.raises(ValueError, match="not quantized.*logits. Received: hidden"):
+        cvzoo.factorize(model, "low_rank", rank=2, layers=["hidden"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_frozen_layers_stay_frozen(method):
+    model = dense_model()
+    model.get_layer("hidden").trainable = False
+    small = cvzoo.factorize(model, layers=["hidden"], **method)
+    assert type(small.get_layer("hidden")) is not keras.layers.Dense
+    assert not small.get_layer("hidden").trainable_variables
+    assert small.get_layer("logits").trainable_variables
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_kernel_of_zeros_gives_a_layer_of_zeros(method):
+    model = dense_model()
+    model.get_layer("hidden").kernel.assign(np.zeros((24, 24)))
+    small = cvzoo.factorize(model, layers=["hidden"], **method)
+    assert not np.asarray(small.get_layer("hidden").to_dense()).any()
+    (row,) = cvzoo.factorization_report(small, model)
+    assert row.error == 0.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_kernel_that_is_not_finite_is_named(method):
+    model = dense_model()
+    kernel = kernel_of(model.get_layer("hidden")).copy()
+    kernel[0, :2] = np.nan, np.inf
+    model.get_layer("hidden").kernel.assign(kernel)
+    with pytest.raises(ValueError, match="'hidden' must be finite.*2 of 576"):
+        cvzoo.factorize(model, **method)
+
+
+def test_layers_that_cannot_have_the_rank_stay():
+    small = cvzoo.factorize(dense_model(), "low_rank", rank=5)
+    assert type(small.get_layer("hidden")) is structured.LowRank
+    assert type(small.get_layer("logits")) is keras.layers.Dense
+    with pytest.raises(ValueError, match="No dense layer of 'dense' would have fewer"):
+        cvzoo.factorize(dense_model(), "low_rank", rank=50)
+
+
+LOGITS_OF_4 = {"method": "low_rank", "rank": 4, "layers": ["logits"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"method": "svd"}, "`method` must be one of"),
         ({"method": "low_rank"}, "`rank` must be a whole number.*None"),
-        ({"method": "low_rank", "rank": 4}, "`rank` must be at most 3 for.*'logits'"),
+        (LOGITS_OF_4, "`rank` must be at most 3 for layer 'logits'"),
         ({"method": "block_circulant", "block_size": 0}, "`block_size` must be"),
         ({"depth": 1.5}, "`depth` must be a whole number"),
         ({"field": "quaternion"}, "`field` must be 'real' or 'complex'"),
-        ({"layers": ["head"]}, "has hidden, logits. Received: head"),
+        ({"layers": ["head"]}, "It has hidden, logits. Received: head"),
+        ({"layers": "hidden"}, r"a list of names, for example \['hidden'\]. Rec.*'hid"),
+        ({"layers": []}, r"`layers` must be None.*Received: \[\]"),
+        ({"starts": 0}, "`starts` must be a positive integer. Received: 0"),
+        ({"iterations": 2.5}, "`iterations` must be a positive integer"),
+        ({"iterations": -1}, "`iterations` must be a positive integer"),
     ],
 )
 def test_wrong_arguments_are_told(arguments, message):
