@@ -101,13 +101,18 @@ def _tensorflow_form(target, size, length, tensors):
             spectrum = tf.einsum(_equation(target, spectra), *factors)
         return tf.signal.irfft(spectrum, [length])[..., :size]
 
+    def spectrum(tensor):
+        # `rfft` pads by itself, but not where the batch is empty.
+        sides = [(0, 0), (0, 0), (0, length - tensor.shape[-1])]
+        return tf.signal.rfft(tf.pad(tensor, sides))
+
     @tf.custom_gradient
     def form(*arguments):
-        spectra = [tf.signal.rfft(one, [length]) for one in arguments]
+        spectra = [spectrum(one) for one in arguments]
         first, second = zip(tensors, spectra, strict=True)
 
         def gradient(upstream):
-            above = target, tf.signal.rfft(upstream, [length])
+            above = target, spectrum(upstream)
             return [
                 values(name, tensors[name].shape[-1], dict([above, other]))
                 for (name, _), other in ((first, second), (second, first))
