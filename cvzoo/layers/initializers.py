@@ -110,7 +110,8 @@ class ComplexSigns(ComplexInitializer):
     """
 
     def __init__(self, seed=None):
-        self.seed = _seed(seed)
+        # As in Keras: a copy draws anew, unless the seed was given.
+        self._given, self.seed = seed, _seed(seed)
 
     def __call__(self, shape, dtype=None):
         phase = keras.random.uniform(
@@ -119,7 +120,7 @@ class ComplexSigns(ComplexInitializer):
         return kops.cos(phase), kops.sin(phase)
 
     def get_config(self):
-        return {"seed": self.seed}
+        return {"seed": self._given}
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -308,3 +309,15 @@ def complex_initializer(identifier):
             f"`cvzoo.layers.PartwiseUniform`. Received: {identifier!r}"
         )
     return SamePart(initializer)
+
+
+def real_initializer(identifier):
+    """A real initializer from one, its configuration, or `None`."""
+    initializer = keras.initializers.get(identifier)
+    if isinstance(initializer, ComplexInitializer):
+        raise ValueError(
+            "A real weight needs a real initializer, which gives one tensor and not a "
+            "pair, for example `keras.initializers.RandomNormal`. Received: "
+            f"{identifier!r}"
+        )
+    return initializer

@@ -10,6 +10,7 @@ from cvzoo.layers.initializers import (
     ComplexGlorot,
     ComplexHe,
     ComplexIndependent,
+    ComplexSigns,
     PartwiseUniform,
     complex_initializer,
 )
@@ -169,3 +170,12 @@ def test_wrong_arguments_are_named():
         ComplexIndependent()((5,))
     with pytest.raises(ValueError, match="`scale` must be positive"):
         PartwiseUniform(0)
+
+
+def test_copies_of_signs_draw_anew_unless_the_seed_was_given():
+    for seed, same in ((None, False), (3, True)):
+        signs = ComplexSigns(seed=seed)
+        copy = ComplexSigns.from_config(signs.get_config())
+        first, second = (as_complex(one((50,))) for one in (signs, copy))
+        assert np.array_equal(first, second) == same
+        np.testing.assert_allclose(np.abs(first), 1, rtol=1e-6)
