@@ -19,9 +19,10 @@ from cvzoo.allowed_values import (
     list_of,
     one_of,
 )
-from cvzoo.layers.circulant import ORDERS, PADDINGS, RECTANGULAR
+from cvzoo.layers.circulant import ORDERS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
 from cvzoo.layers.structured.acdc import DIAGONALS
+from cvzoo.layers.structured.base import PADDINGS
 from cvzoo.layers.structured.displacement import OPERATORS
 
 # fmt: off
@@ -248,7 +249,11 @@ LAYERS = {
     layers.SplitActivation: {"activation": _ACTIVATION},
     layers.ThresholdModReLU: {"threshold": is_number_or_none},
     layers.ZReLU: {},
-    layers.BlockCirculant: {**_DENSE, "block_size": is_size},
+    **_alike(
+        {**_DENSE, "block_size": is_size},
+        layers.BlockCirculant,
+        layers.ComplexBlockCirculant,
+    ),
     layers.Circulant: _CIRCULANT,
     layers.ComplexCirculant: _CIRCULANT,
     layers.DiagonalCirculant: _DIAGONAL_CIRCULANT,

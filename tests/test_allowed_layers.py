@@ -57,6 +57,7 @@ CIRCULANT = [
     layers.ToComplex("concatenated"),
     layers.ComplexDiagonalCirculant(5, trainable_diagonal=False),
     layers.ComplexCirculant(4, use_bias=False),
+    layers.ComplexBlockCirculant(5, 3),
     layers.FromComplex("modulus"),
 ]
 STRUCTURED = [
@@ -66,8 +67,10 @@ STRUCTURED = [
     layers.structured.CirculantProduct(5, 3, field="complex", first="diagonal"),
     layers.structured.LowRank(5, 6, overcomplete=True),
     layers.structured.LowDisplacementRank(7, 2, corner=True),
-    layers.structured.LowDisplacementRank(6, 3, "subdiagonal", tied=True),
-    layers.structured.LowDisplacementRank(5, 1, "tridiagonal", padding="left"),
+    layers.structured.LowDisplacementRank(6, 3, operators="subdiagonal", tied=True),
+    layers.structured.LowDisplacementRank(
+        5, 1, operators="tridiagonal", padding="left"
+    ),
     layers.structured.Fastfood(9, seed=2**32 - 1),
     layers.structured.HashedDense(6, compression=2.5),
     layers.structured.HashedDense(5, buckets=4),

@@ -12,7 +12,7 @@ from cvzoo.layers.activations import (
 )
 from cvzoo.layers.bayesian import ARD, VariationalDropout
 from cvzoo.layers.bilinear import Bilinear, ComplexBilinear, PhaseShift
-from cvzoo.layers.block_circulant import BlockCirculant
+from cvzoo.layers.block_circulant import BlockCirculant, ComplexBlockCirculant
 from cvzoo.layers.circulant import (
     Circulant,
     ComplexCirculant,

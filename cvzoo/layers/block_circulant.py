@@ -1,15 +1,45 @@
-"""Layers of circulant blocks."""
+"""Layers of circulant blocks, real and complex."""
 
 import keras
-from keras import ops as kops
 
 from cvzoo import ops
 from cvzoo.layers.linear import check_size
-from cvzoo.layers.structured.base import StructuredDense, serialized
+from cvzoo.layers.structured.base import (
+    ComplexStructuredDense,
+    StructuredBase,
+    StructuredDense,
+    padded,
+    serialized,
+)
+
+
+class BlockCirculantBase(StructuredBase):
+    """Mixin of both."""
+
+    def __init__(self, units, block_size, *, circulant_initializer=None, **kwargs):
+        super().__init__(units, **kwargs)
+        self.block_size = check_size("block_size", block_size)
+        self.circulant_initializer = self.get_initializer(circulant_initializer)
+
+    def build_product(self):
+        rows, columns = (-(-n // self.block_size) for n in (self.units, self.inputs))
+        self.size = columns * self.block_size
+        self.add_parts(
+            "circulant",
+            (rows, columns, self.block_size),
+            self.circulant_initializer or self.normal(2 / self.size),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "block_size": self.block_size,
+            "circulant_initializer": serialized(self.circulant_initializer),
+        }
 
 
 @keras.saving.register_keras_serializable("cvzoo")
-class BlockCirculant(StructuredDense):
+class BlockCirculant(BlockCirculantBase, StructuredDense):
     """Dense layer whose matrix consists of circulant blocks: `inputs · units / b`.
 
     Between a dense layer (b = 1) and a circulant one. Inputs are padded with zeros on
@@ -37,33 +67,26 @@ class BlockCirculant(StructuredDense):
         Ding et al., 2017, CirCNN.
     """
 
-    def __init__(self, units, block_size, circulant_initializer=None, **kwargs):
-        super().__init__(units, **kwargs)
-        self.block_size = check_size("block_size", block_size)
-        self.circulant_initializer = keras.initializers.get(circulant_initializer)
-
-    def build_product(self):
-        rows, columns = (-(-n // self.block_size) for n in (self.units, self.inputs))
-        self.circulant = self.add_weight(
-            name="circulant",
-            shape=(rows, columns, self.block_size),
-            initializer=self.circulant_initializer
-            or keras.initializers.RandomNormal(
-                stddev=(2 / (columns * self.block_size)) ** 0.5
-            ),
-            autocast=False,  # transforms need float32
-        )
+    complex_form = "ComplexBlockCirculant"
 
     def product(self, inputs):
-        missing = self.circulant.shape[1] * self.block_size - self.inputs
-        if missing:
-            sides = [(0, 0)] * (len(inputs.shape) - 1) + [(0, missing)]
-            inputs = kops.pad(inputs, sides)
+        inputs = padded(inputs, self.size)
         return ops.block_circulant_product(inputs, self.circulant)[..., : self.units]
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "block_size": self.block_size,
-            "circulant_initializer": serialized(self.circulant_initializer),
-        }
+
+@keras.saving.register_keras_serializable("cvzoo")
+class ComplexBlockCirculant(BlockCirculantBase, ComplexStructuredDense):
+    """`BlockCirculant` on pairs, with complex weights; initializers are complex.
+
+    Call arguments:
+        inputs: Pair, each part `(batch, ..., inputs)`.
+
+    Returns:
+        Pair, each part `(batch, ..., units)`. The activation acts on both parts.
+    """
+
+    def product(self, inputs):
+        inputs = tuple(padded(part, self.size) for part in inputs)
+        kernel = self.parts("circulant")
+        outputs = ops.complex_block_circulant_product(inputs, kernel)
+        return tuple(part[..., : self.units] for part in outputs)

@@ -3,11 +3,13 @@
 import keras
 
 from cvzoo.layers.circulant import ORDERS, DiagonalCirculant
+from cvzoo.layers.initializers import real_initializer
 from cvzoo.layers.linear import check_choice, check_size
+from cvzoo.layers.structured.base import RealLayer, serialized
 
 
 @keras.saving.register_keras_serializable("cvzoo")
-class DiagonalCirculantStack(keras.layers.Layer):
+class DiagonalCirculantStack(RealLayer):
     """Square diagonal-circulant blocks, with a leaky ReLU after every k-th.
 
     Outputs are as many as inputs, n: 3n numbers a block with its bias.
@@ -40,6 +42,7 @@ class DiagonalCirculantStack(keras.layers.Layer):
     def __init__(
         self,
         depth,
+        *,
         activation_every=1,
         negative_slope=0.5,
         order="circulant_first",
@@ -59,16 +62,17 @@ class DiagonalCirculantStack(keras.layers.Layer):
         self.negative_slope = negative_slope
         self.order = check_choice("order", order, ORDERS)
         self.use_bias = use_bias
-        get = keras.initializers.get
+        get = real_initializer
         self.circulant_initializer = get(circulant_initializer)
         self.diagonal_initializer = get(diagonal_initializer)
         self.bias_initializer = get(bias_initializer)
         self.supports_masking = True
 
     def build(self, input_shape):
+        size = self.check_inputs(input_shape)
         self.blocks = [
             DiagonalCirculant(
-                input_shape[-1] or 1,  # the block says what is wrong with None
+                size,
                 order=self.order,
                 use_bias=self.use_bias,
                 circulant_initializer=_own(self.circulant_initializer),
@@ -84,7 +88,7 @@ class DiagonalCirculantStack(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        outputs = inputs
+        outputs = keras.ops.cast(inputs, self.compute_dtype)
         for number, block in enumerate(self.blocks, 1):
             outputs = block(outputs)
             if number % self.activation_every == 0:
@@ -95,9 +99,6 @@ class DiagonalCirculantStack(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        def serialize(initializer):
-            return initializer and keras.initializers.serialize(initializer)
-
         return {
             **super().get_config(),
             "depth": self.depth,
@@ -105,9 +106,9 @@ class DiagonalCirculantStack(keras.layers.Layer):
             "negative_slope": self.negative_slope,
             "order": self.order,
             "use_bias": self.use_bias,
-            "circulant_initializer": serialize(self.circulant_initializer),
-            "diagonal_initializer": serialize(self.diagonal_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
+            "circulant_initializer": serialized(self.circulant_initializer),
+            "diagonal_initializer": serialized(self.diagonal_initializer),
+            "bias_initializer": serialized(self.bias_initializer),
         }
 
 

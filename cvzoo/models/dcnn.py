@@ -4,8 +4,8 @@ import keras
 
 from cvzoo import layers
 from cvzoo.layers import structured
-from cvzoo.layers.circulant import BIAS_DEVIATION
 from cvzoo.layers.linear import check_choice, check_size
+from cvzoo.layers.structured.base import BIAS_DEVIATION
 from cvzoo.models.registry import register_model
 
 OPERATORS = {

@@ -4,6 +4,7 @@ from cvzoo.ops.circulant import (
     block_circulant_product,
     circulant_matrix,
     circulant_product,
+    complex_block_circulant_product,
     complex_circulant_product,
 )
 from cvzoo.ops.cosine import (
@@ -41,6 +42,7 @@ from cvzoo.ops.noise import (
 )
 from cvzoo.ops.pairs import (
     check_pair,
+    check_real,
     fourier,
     is_complex,
     modulus,

@@ -9,6 +9,11 @@ since there is no transform in half precision.
 import keras
 from keras import ops
 
+from cvzoo.ops.products import complex_multiply
+
+# Of spectra: sums over the blocks of the inputs.
+BLOCKS = "...qf,pqf->...pf"
+
 
 def circulant_product(inputs, kernel, transpose=False):
     """`circ(kernel) · x` for each `x` along the last axis of the inputs.
@@ -32,7 +37,7 @@ def circulant_product(inputs, kernel, transpose=False):
     if keras.backend.backend() == "tensorflow":
         outputs = _tensorflow_product()(inputs, kernel)
     else:
-        spectrum = _multiply(ops.rfft(inputs), ops.rfft(kernel))
+        spectrum = complex_multiply(ops.rfft(inputs), ops.rfft(kernel))
         outputs = ops.irfft(spectrum, fft_length=inputs.shape[-1])
     return ops.cast(outputs, dtype)
 
@@ -60,7 +65,7 @@ def complex_circulant_product(inputs, kernel, transpose=False):
         product = tf.signal.ifft(spectra[0] * spectra[1])
         outputs = tf.math.real(product), tf.math.imag(product)
     else:
-        outputs = _inverse(_multiply(ops.fft(inputs), ops.fft(kernel)))
+        outputs = _inverse(complex_multiply(ops.fft(inputs), ops.fft(kernel)))
     return tuple(ops.cast(part, dtype) for part in outputs)
 
 
@@ -81,20 +86,42 @@ def block_circulant_product(inputs, kernel):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        spectrum = tf.einsum(
-            "...qf,pqf->...pf", tf.signal.rfft(blocks), tf.signal.rfft(kernel)
-        )
+        spectrum = tf.einsum(BLOCKS, tf.signal.rfft(blocks), tf.signal.rfft(kernel))
         outputs = tf.signal.irfft(spectrum, [size])
     else:
-        (a, b), (u, v) = ops.rfft(blocks), ops.rfft(kernel)
-
-        def sums(x, c):
-            return ops.einsum("...qf,pqf->...pf", x, c)
-
-        spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
+        spectrum = _sums(ops.rfft(blocks), ops.rfft(kernel))
         outputs = ops.irfft(spectrum, fft_length=size)
     outputs = ops.reshape(outputs, (*leading(inputs), rows * size))
     return ops.cast(outputs, dtype)
+
+
+def complex_block_circulant_product(inputs, kernel):
+    """`M · z` of a complex matrix with circulant blocks.
+
+    Args:
+        inputs: Pair of tensors `(..., q · b)`.
+        kernel: Pair of tensors `(p, q, b)`: first columns of the blocks of M.
+
+    Returns:
+        Pair of tensors `(..., p · b)` of the dtype of the inputs.
+    """
+    dtype = inputs[0].dtype
+    inputs = tuple(wide(part, dtype) for part in inputs)
+    kernel = tuple(wide(part, dtype) for part in kernel)
+    rows, columns, size = kernel[0].shape
+    shape = leading(inputs[0])
+    blocks = [ops.reshape(part, (*shape, columns, size)) for part in inputs]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        spectra = [tf.signal.fft(tf.complex(*pair)) for pair in (blocks, kernel)]
+        product = tf.signal.ifft(tf.einsum(BLOCKS, *spectra))
+        outputs = tf.math.real(product), tf.math.imag(product)
+    else:
+        outputs = _inverse(_sums(ops.fft(tuple(blocks)), ops.fft(kernel)))
+    return tuple(
+        ops.cast(ops.reshape(part, (*shape, rows * size)), dtype) for part in outputs
+    )
 
 
 def circulant_matrix(kernel):
@@ -124,9 +151,14 @@ def leading(tensor):
     return shape
 
 
-def _multiply(left, right):
-    (a, b), (u, v) = left, right
-    return a * u - b * v, a * v + b * u
+def _sums(blocks, kernel):
+    """Sums of `BLOCKS`, of pairs."""
+    (a, b), (u, v) = blocks, kernel
+
+    def sums(x, c):
+        return ops.einsum(BLOCKS, x, c)
+
+    return sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
 
 
 def _inverse(pair):

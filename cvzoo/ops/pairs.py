@@ -49,6 +49,25 @@ def check_pair(inputs, receiver):
     return real, imag
 
 
+def check_real(inputs, receiver, complex_form=None):
+    """Raises unless `inputs` is one real tensor.
+
+    Args:
+        inputs: What a layer was called on.
+        receiver: Name of that layer, for the message.
+        complex_form: Name of the layer that takes pairs, if there is one.
+    """
+    several = isinstance(inputs, (tuple, list))
+    if several or is_complex(inputs):
+        received = f"{len(inputs)} tensors" if several else _describe(inputs)
+        instead = f", or use `cvzoo.layers.{complex_form}`" if complex_form else ""
+        raise ValueError(
+            f"{receiver} takes one real tensor. Received: {received}. Put "
+            "`cvzoo.layers.FromComplex('modulus')` or `FromComplex('concatenated')` "
+            f"before it{instead}."
+        )
+
+
 def is_complex(value):
     """Whether a tensor has a complex dtype."""
     return _dtype_name(value).startswith("complex")

@@ -15,7 +15,7 @@ from cvzoo.layers import (
     ComplexDiagonalCirculant,
     DiagonalCirculant,
 )
-from tests.helpers import as_complex
+from tests.helpers import as_complex, check_layer, random_pair
 
 REAL, COMPLEX = (
     (Circulant, DiagonalCirculant),
@@ -147,25 +147,38 @@ def test_the_paper_s_initial_values():
 
 
 @pytest.mark.parametrize("kind", REAL + COMPLEX)
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
-def test_policies_and_saving(kind, policy, tmp_path):
-    keras.utils.set_random_seed(0)
-    is_pair = kind in COMPLEX
-    shape = (6,)
-    x = [keras.Input(shape), keras.Input(shape)] if is_pair else keras.Input(shape)
-    layer = kind(4, activation="relu", transpose=True, padding="left", dtype=policy)
-    y = layer(tuple(x)) if is_pair else layer(x)
-    model = keras.Model(x, keras.tree.flatten(y))
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    values = [np.full((2, 6), value, "float32") for value in (0.5, -0.25)]
-    values = values if is_pair else values[0]
-    found, want = again(values), model(values)
-    for a, b in zip(keras.tree.flatten(found), keras.tree.flatten(want), strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.cast(a, "float32"), keras.ops.cast(b, "float32")
-        )
-        assert a.dtype == layer.compute_dtype
+@pytest.mark.parametrize("rectangular", ["pad", "blocks"])
+def test_the_shared_checks(kind, rectangular, tmp_path):
+    pair = random_pair(4, 5, 7)
+    arguments = {"transpose": True, "padding": "left", "rectangular": rectangular}
+    check_layer(
+        lambda: kind(9, activation="tanh", **arguments),
+        pair if kind in COMPLEX else pair[0],
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("kind", REAL)
+def test_weights_are_attributes_of_their_names(kind):
+    layer = kind(3)
+    layer.build((None, 5))
+    for variable in layer.weights:
+        assert getattr(layer, variable.name) is variable
+    names = [variable.name for variable in layer.weights]
+    expected = ["circulant", "diagonal", "bias"]
+    assert names == [n for n in expected if n != "diagonal" or layer.has_diagonal]
+    layer = kind(3, use_bias=False)
+    layer.build((None, 5))
+    assert layer.bias is None
+
+
+def test_clones_of_complex_layers_begin_with_other_diagonals():
+    layer = ComplexDiagonalCirculant(6)
+    copies = [layer, ComplexDiagonalCirculant.from_config(layer.get_config())]
+    for one in copies:
+        one.build([(None, 6)] * 2)
+    first, second = (numbers(one.diagonal_parts) for one in copies)
+    assert not np.allclose(first, second)
 
 
 def test_a_fixed_diagonal_is_not_trained():

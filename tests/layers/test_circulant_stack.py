@@ -7,6 +7,7 @@ from keras import ops as kops
 
 from cvzoo import ops
 from cvzoo.layers import DiagonalCirculant, DiagonalCirculantStack, RandomSigns
+from tests.helpers import check_layer
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])
@@ -16,9 +17,7 @@ def test_every_kth_block_is_followed_by_a_leaky_relu(every):
     found = stack(x)
     y = x.astype(np.float64)
     for number, block in enumerate(stack.blocks, 1):
-        y = y @ np.asarray(block.to_dense(), np.float64) + np.asarray(
-            block.bias_parts[0]
-        )
+        y = y @ np.asarray(block.to_dense(), np.float64) + np.asarray(block.bias)
         if number % every == 0:
             y = np.where(y < 0, 0.25 * y, y)
     np.testing.assert_allclose(found, y, atol=1e-4)
@@ -33,6 +32,11 @@ def test_blocks_begin_with_numbers_of_their_own():
     first, second = ([np.asarray(one) for one in b.weights] for b in stack.blocks)
     for left, right in zip(first, second, strict=True):
         assert not np.array_equal(left, right)
+
+
+def test_the_shared_checks(tmp_path):
+    inputs = np.random.default_rng(0).normal(size=(4, 5, 7)).astype("float32")
+    check_layer(lambda: DiagonalCirculantStack(3, activation_every=2), inputs, tmp_path)
 
 
 def test_it_is_saved_and_trained_in_half_precision(tmp_path):

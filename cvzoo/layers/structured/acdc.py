@@ -52,6 +52,7 @@ class ACDC(SquareDense):
     def __init__(
         self,
         units,
+        *,
         diagonal_at="inputs",
         permute=False,
         seed=None,
@@ -63,9 +64,8 @@ class ACDC(SquareDense):
         self.diagonal_at = check_choice("diagonal_at", diagonal_at, DIAGONALS)
         self.permute = permute
         self.seed = check_seed(seed)
-        get = keras.initializers.get
-        self.diagonal_initializer = get(diagonal_initializer)
-        self.kernel_initializer = get(kernel_initializer)
+        self.diagonal_initializer = self.get_initializer(diagonal_initializer)
+        self.kernel_initializer = self.get_initializer(kernel_initializer)
 
     def build_product(self):
         if self.diagonal_at == "both" and self.inputs != self.units:
@@ -75,22 +75,13 @@ class ACDC(SquareDense):
                 '"inputs" or "outputs".'
             )
         self.order = permutation(self.inputs, self.seed) if self.permute else None
-        self.diagonal = self._add_diagonal(
-            "diagonal",
-            self.units if self.diagonal_at == "outputs" else self.inputs,
-            self.diagonal_initializer,
-        )
-        self.response = self._add_diagonal(
-            "response", self.size, self.kernel_initializer
-        )
+        scaled = self.units if self.diagonal_at == "outputs" else self.inputs
+        self._add_diagonal("diagonal", scaled, self.diagonal_initializer)
+        self._add_diagonal("response", self.size, self.kernel_initializer)
 
     def _add_diagonal(self, name, size, initializer):
-        return self.add_weight(
-            name=name,
-            shape=(size,),
-            initializer=initializer or keras.initializers.RandomUniform(0.99, 1.01),
-            autocast=False,  # transforms need float32
-        )
+        initializer = initializer or keras.initializers.RandomUniform(0.99, 1.01)
+        self.add_parts(name, (size,), initializer)
 
     def product(self, inputs):
         diagonal = kops.cast(self.diagonal, inputs.dtype)

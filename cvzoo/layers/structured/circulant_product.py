@@ -11,9 +11,10 @@ from cvzoo.layers.initializers import (
     ComplexSigns,
     RandomSigns,
     complex_initializer,
+    real_initializer,
 )
 from cvzoo.layers.linear import check_choice, check_size
-from cvzoo.layers.structured.base import SquareDense, serialized
+from cvzoo.layers.structured.base import SquareDense, multiplied, serialized
 
 FIELDS = ("real", "complex")
 KINDS = ("circulant", "diagonal")
@@ -60,6 +61,7 @@ class CirculantProduct(SquareDense):
         self,
         units,
         factors,
+        *,
         field="real",
         first="circulant",
         circulant_initializer=None,
@@ -76,7 +78,7 @@ class CirculantProduct(SquareDense):
     def _initializer(self, identifier):
         if identifier is None:
             return None
-        get = keras.initializers.get if self.field == "real" else complex_initializer
+        get = real_initializer if self.field == "real" else complex_initializer
         return get(identifier)
 
     def build_product(self):
@@ -89,7 +91,7 @@ class CirculantProduct(SquareDense):
         )
         signs = ComplexSigns() if is_complex else RandomSigns()
         self.order = by_turns(self.factors, self.first)
-        self.parts = {
+        self.factor_parts = {
             "circulant": self._add("circulant", self.circulant_initializer or normal),
             "diagonal": self._add("diagonal", self.diagonal_initializer or signs),
         }
@@ -118,7 +120,7 @@ class CirculantProduct(SquareDense):
                 are applied: first column of a circulant, or diagonal. Complex ones for
                 complex fields.
         """
-        for kind, parts in self.parts.items():
+        for kind, parts in self.factor_parts.items():
             values = [
                 one for one, its in zip(vectors, self.order, strict=True) if its == kind
             ]
@@ -135,7 +137,7 @@ class CirculantProduct(SquareDense):
         if self.field == "complex":
             values = (inputs, kops.zeros_like(inputs))
         for kind in self.order:
-            factor = tuple(part[seen[kind]] for part in self.parts[kind])
+            factor = tuple(part[seen[kind]] for part in self.factor_parts[kind])
             seen[kind] += 1
             values = self._multiplied(kind, values, factor)
         return values[0]
@@ -145,10 +147,8 @@ class CirculantProduct(SquareDense):
             if self.field == "real":
                 return (ops.circulant_product(values[0], factor[0]),)
             return ops.complex_circulant_product(values, factor)
-        factor = tuple(kops.cast(part, self.compute_dtype) for part in factor)
-        if self.field == "real":
-            return (values[0] * factor[0],)
-        return ops.complex_multiply(values, factor)
+        factor = tuple(kops.cast(part, values[0].dtype) for part in factor)
+        return multiplied(values, factor)
 
     def get_config(self):
         return {

@@ -67,6 +67,7 @@ class LowDisplacementRank(SquareDense):
         self,
         units,
         rank,
+        *,
         operators="shift",
         corner=False,
         tied=False,
@@ -83,7 +84,7 @@ class LowDisplacementRank(SquareDense):
                 "`tied` is for operators that are learned, 'subdiagonal' or "
                 "'tridiagonal'. Received: operators='shift', tied=True"
             )
-        self.vector_initializer = keras.initializers.get(vector_initializer)
+        self.vector_initializer = self.get_initializer(vector_initializer)
 
     def build_product(self):
         self._check_rank()
@@ -115,14 +116,13 @@ class LowDisplacementRank(SquareDense):
 
     def _add_vectors(self, name):
         initializer = self.vector_initializer
-        deviation = (self.rank * self.size) ** -0.5
         return self._add(
             name,
             (self.rank, self.size),
             # A copy for each, or both would begin with equal numbers.
             initializer.clone()
             if initializer
-            else keras.initializers.RandomNormal(stddev=deviation),
+            else self.normal(1 / (self.rank * self.size)),
         )
 
     def _add_operator(self, side):
@@ -140,12 +140,8 @@ class LowDisplacementRank(SquareDense):
         return diagonals, None
 
     def _add(self, name, shape, initializer):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            autocast=False,  # transforms need float32
-        )
+        self.add_parts(name, shape, initializer)
+        return getattr(self, name)
 
     def square_product(self, inputs):
         vectors = self.left_vectors, self.right_vectors

@@ -45,23 +45,16 @@ class Fastfood(SquareDense):
         the diagonals.
     """
 
-    def __init__(self, units, seed=None, **kwargs):
+    def __init__(self, units, *, seed=None, **kwargs):
         super().__init__(units, **kwargs)
         self.seed = check_seed(seed)
 
     def build_product(self):
         self.size = 2 ** (self.size - 1).bit_length()
         self.order = permutation(self.size, self.seed)
-        self.signs = self._add_diagonal("signs", RandomSigns())
-        self.gaussian = self._add_diagonal(
-            "gaussian", keras.initializers.RandomNormal(stddev=1.0)
-        )
-        self.scale = self._add_diagonal("scale", _row_norms)
-
-    def _add_diagonal(self, name, initializer):
-        return self.add_weight(
-            name=name, shape=(self.size,), initializer=initializer, autocast=False
-        )
+        self.add_parts("signs", (self.size,), RandomSigns())
+        self.add_parts("gaussian", (self.size,), self.normal(1.0))
+        self.add_parts("scale", (self.size,), _row_norms)
 
     def square_product(self, inputs):
         signs, gaussian, scale = (

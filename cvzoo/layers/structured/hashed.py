@@ -50,6 +50,7 @@ class HashedDense(StructuredDense):
         self,
         units,
         buckets=None,
+        *,
         compression=None,
         seed=None,
         kernel_initializer=None,
@@ -69,7 +70,7 @@ class HashedDense(StructuredDense):
             )
         self.compression = compression
         self.seed = check_seed(seed)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = self.get_initializer(kernel_initializer)
 
     def build_product(self):
         entries = self.inputs * self.units
@@ -80,13 +81,9 @@ class HashedDense(StructuredDense):
                 f"units, a matrix of {entries} entries. It may have at most {LARGEST}, "
                 f"and as many buckets as entries. Received: {count} buckets."
             )
-        self.values = self.add_weight(
-            name="values",
-            shape=(count,),
-            initializer=self.kernel_initializer
-            or keras.initializers.RandomNormal(stddev=(2 / self.inputs) ** 0.5),
-            autocast=False,  # gradients are sums over many places
-        )
+        initializer = self.kernel_initializer or self.normal(2 / self.inputs)
+        # In float32: gradients are sums over many places.
+        self.add_parts("values", (count,), initializer)
 
     def product(self, inputs):
         return kops.matmul(inputs, kops.cast(self.to_dense(), inputs.dtype))

@@ -3,9 +3,12 @@
 import keras
 from keras import ops as kops
 
-from cvzoo.layers.circulant import BIAS_DEVIATION
 from cvzoo.layers.linear import check_size
-from cvzoo.layers.structured.base import StructuredDense, serialized
+from cvzoo.layers.structured.base import (
+    BIAS_DEVIATION,
+    StructuredDense,
+    serialized,
+)
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -41,12 +44,12 @@ class LowRank(StructuredDense):
     bias_deviation = BIAS_DEVIATION
 
     def __init__(
-        self, units, rank, overcomplete=False, kernel_initializer=None, **kwargs
+        self, units, rank, *, overcomplete=False, kernel_initializer=None, **kwargs
     ):
         super().__init__(units, **kwargs)
         self.rank = check_size("rank", rank)
         self.overcomplete = overcomplete
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = self.get_initializer(kernel_initializer)
 
     def build_product(self):
         most = min(self.inputs, self.units)
@@ -67,7 +70,7 @@ class LowRank(StructuredDense):
             # A copy for each, or factors of one shape would begin with equal numbers.
             initializer=initializer.clone()
             if initializer
-            else keras.initializers.RandomNormal(stddev=(2 / self.units) ** 0.5),
+            else self.normal(2 / self.units),
         )
 
     def product(self, inputs):

@@ -4,9 +4,8 @@ import keras
 from keras import ops as kops
 
 from cvzoo import ops
-from cvzoo.layers.circulant import BIAS_DEVIATION
 from cvzoo.layers.initializers import RandomSigns
-from cvzoo.layers.structured.base import SquareDense, serialized
+from cvzoo.layers.structured.base import BIAS_DEVIATION, SquareDense, serialized
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -41,18 +40,13 @@ class Toeplitz(SquareDense):
 
     bias_deviation = BIAS_DEVIATION
 
-    def __init__(self, units, kernel_initializer=None, **kwargs):
+    def __init__(self, units, *, kernel_initializer=None, **kwargs):
         super().__init__(units, **kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = self.get_initializer(kernel_initializer)
 
     def build_product(self):
-        self.toeplitz = self.add_weight(
-            name="toeplitz",
-            shape=(2 * self.size,),
-            initializer=self.kernel_initializer
-            or keras.initializers.RandomNormal(stddev=(2 / self.units) ** 0.5),
-            autocast=False,  # transforms need float32
-        )
+        initializer = self.kernel_initializer or self.normal(2 / self.units)
+        self.add_parts("toeplitz", (2 * self.size,), initializer)
 
     def square_product(self, inputs):
         return ops.toeplitz_product(inputs, self.toeplitz)
@@ -86,20 +80,15 @@ class DiagonalToeplitz(Toeplitz):
         Paper 1, §6 (Figure 4a, DTNN), and its code.
     """
 
-    def __init__(self, units, diagonal_initializer=None, **kwargs):
+    def __init__(self, units, *, diagonal_initializer=None, **kwargs):
         super().__init__(units, **kwargs)
-        self.diagonal_initializer = keras.initializers.get(
+        self.diagonal_initializer = self.get_initializer(
             diagonal_initializer or RandomSigns()
         )
 
     def build_product(self):
         super().build_product()
-        self.diagonal = self.add_weight(
-            name="diagonal",
-            shape=(self.units,),
-            initializer=self.diagonal_initializer,
-            autocast=False,
-        )
+        self.add_parts("diagonal", (self.units,), self.diagonal_initializer)
 
     def product(self, inputs):
         outputs = super().product(inputs)

@@ -18,9 +18,17 @@ KINDS = [
 ]
 
 
-def built(inputs, *arguments, **keywords):
+def of_kind(units, rank, kind, **keywords):
+    operators, corner, *tied = kind
+    keywords["tied"] = tied == [True]
+    return LowDisplacementRank(
+        units, rank, operators=operators, corner=corner, **keywords
+    )
+
+
+def built(inputs, units, rank, kind, **keywords):
     """A layer with random numbers for weights, since many begin with 0 or 1."""
-    layer = LowDisplacementRank(*arguments, **keywords)
+    layer = of_kind(units, rank, kind, **keywords)
     layer.build((None, inputs))
     generator = np.random.default_rng(0)
     for weight in layer.weights:
@@ -83,7 +91,7 @@ def test_outputs_and_matrix_are_those_of_the_definition(
     kind, inputs, units, rank, padding
 ):
     rank = min(rank, max(inputs, units))
-    layer = built(inputs, units, rank, *kind, padding=padding)
+    layer = built(inputs, units, rank, kind, padding=padding)
     square = square_matrix(layer)
     first = len(square) - inputs if padding == "left" else 0
     matrix = square[:units, first : first + inputs].T
@@ -102,7 +110,7 @@ def test_the_displacement_has_the_rank_of_the_layer(kind):
     then the two terms are one, twice.
     """
     operators, corner, _ = kind
-    layer = built(12, 12, 2, *kind)
+    layer = built(12, 12, 2, kind)
     matrix = np.asarray(layer.to_dense(), np.float64).T
     a, b = operators_of(layer)
     displacement = matrix - a @ matrix @ b.T
@@ -125,7 +133,7 @@ def test_the_displacement_has_the_rank_of_the_layer(kind):
     ],
 )
 def test_numbers_of_parameters_are_the_papers(kind, rank, expected):
-    layer = LowDisplacementRank(3072, rank, *kind)
+    layer = of_kind(3072, rank, kind)
     layer.build((None, 3072))
     assert layer.count_params() + 10 * 3072 + 10 == expected
 
@@ -133,7 +141,7 @@ def test_numbers_of_parameters_are_the_papers(kind, rank, expected):
 @pytest.mark.parametrize(("rank", "expected"), [(1, 139_966), (10, 419_902)])
 def test_numbers_of_parameters_with_a_sub_diagonal_are_the_papers(rank, expected):
     """Paper 1, Table 2: after batch normalization, n = 15 552."""
-    layer = LowDisplacementRank(15_552, rank, "subdiagonal")
+    layer = LowDisplacementRank(15_552, rank, operators="subdiagonal")
     layer.build((None, 15_552))
     assert layer.count_params() + 4 * 15_552 == expected
 
@@ -144,7 +152,9 @@ def test_numbers_of_parameters_with_a_sub_diagonal_are_the_papers(rank, expected
 )
 def test_corners_and_tied_operators_count(operators, operator, corners):
     def count(**keywords):
-        layer = LowDisplacementRank(9, 2, operators, use_bias=False, **keywords)
+        layer = LowDisplacementRank(
+            9, 2, operators=operators, use_bias=False, **keywords
+        )
         layer.build((None, 9))
         return layer.count_params() - 2 * 2 * 9
 
@@ -155,7 +165,7 @@ def test_corners_and_tied_operators_count(operators, operator, corners):
 
 
 def test_initial_values_are_those_of_the_paper_s_code():
-    layer = LowDisplacementRank(1000, 20, "subdiagonal", corner=True)
+    layer = LowDisplacementRank(1000, 20, operators="subdiagonal", corner=True)
     layer.build((None, 1000))
     left, right = np.asarray(layer.left_vectors), np.asarray(layer.right_vectors)
     np.testing.assert_allclose(np.var(left), 1 / 20_000, rtol=0.05)
@@ -165,7 +175,7 @@ def test_initial_values_are_those_of_the_paper_s_code():
     without_corners = np.eye(1000, k=-1)
     for matrix in operators_of(layer):
         np.testing.assert_array_equal(matrix, without_corners)
-    layer = LowDisplacementRank(6, 1, "tridiagonal", corner=True)
+    layer = LowDisplacementRank(6, 1, operators="tridiagonal", corner=True)
     layer.build((None, 6))
     for matrix in operators_of(layer):
         np.testing.assert_array_equal(matrix, np.eye(6, k=-1))
@@ -187,14 +197,12 @@ def test_vectors_of_one_initializer_begin_with_numbers_of_their_own():
 )
 def test_the_shared_checks(kind, tmp_path):
     inputs = np.random.default_rng(0).normal(size=(4, 5, 7)).astype("float32")
-    check_layer(
-        lambda: LowDisplacementRank(3, 2, *kind, activation="tanh"), inputs, tmp_path
-    )
+    check_layer(lambda: of_kind(3, 2, kind, activation="tanh"), inputs, tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_size_of_one(kind, tmp_path):
-    layer = built(1, 1, 1, *kind)
+    layer = built(1, 1, 1, kind)
     expected = float(layer.left_vectors[0, 0] * layer.right_vectors[0, 0])
     np.testing.assert_allclose(layer.to_dense(), [[expected]], rtol=1e-5)
     model = keras.Sequential([keras.Input((1,)), layer])
@@ -205,7 +213,7 @@ def test_a_size_of_one(kind, tmp_path):
 
 @pytest.mark.parametrize("operators", ["shift", "subdiagonal", "tridiagonal"])
 def test_half_precision_is_computed_in_float32(operators):
-    layer = LowDisplacementRank(12, 2, operators, dtype="float16")
+    layer = LowDisplacementRank(12, 2, operators=operators, dtype="float16")
     x = np.random.default_rng(0).normal(size=(3, 12)).astype("float16")
     outputs = layer(x)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
@@ -216,7 +224,7 @@ def test_half_precision_is_computed_in_float32(operators):
 @pytest.mark.parametrize("operators", ["shift", "subdiagonal", "tridiagonal"])
 def test_sequences_of_unknown_length(operators):
     x = keras.Input((None, 7))
-    layer = LowDisplacementRank(3, 2, operators)
+    layer = LowDisplacementRank(3, 2, operators=operators)
     model = keras.Model(x, layer(x))
     assert model.output_shape == (None, None, 3)
     values = np.random.default_rng(0).normal(size=(2, 4, 7)).astype("float32")
@@ -228,12 +236,15 @@ def test_sequences_of_unknown_length(operators):
     ("make", "message"),
     [
         (lambda: LowDisplacementRank(4, 0), "`rank` must be a positive integer"),
-        (lambda: LowDisplacementRank(4, 1, "diagonal"), "`operators` must be one of"),
+        (
+            lambda: LowDisplacementRank(4, 1, operators="diagonal"),
+            "`operators` must be one of",
+        ),
         (lambda: LowDisplacementRank(4, 1, tied=True), "`tied` is for operators"),
         (lambda: LowDisplacementRank(4, 6)(keras.Input((5,))), "rank is at most 5"),
         (lambda: LowDisplacementRank(4, 1)(keras.Input((3, None))), "known last axis"),
         (
-            lambda: LowDisplacementRank(9, 2, "tridiagonal")(keras.Input((2**15,))),
+            lambda: of_kind(9, 2, ("tridiagonal", False))(keras.Input((2**15,))),
             "It may have at most",
         ),
     ],

@@ -4,16 +4,28 @@ import keras
 import numpy as np
 import pytest
 
+import cvzoo
+from cvzoo.layers import (
+    BlockCirculant,
+    Circulant,
+    ComplexBlockCirculant,
+    ComplexCirculant,
+    ComplexDiagonalCirculant,
+    ComplexNormal,
+    DiagonalCirculant,
+    DiagonalCirculantStack,
+)
 from cvzoo.layers.structured import (
     ACDC,
     CirculantProduct,
     DiagonalToeplitz,
     Fastfood,
     HashedDense,
+    LowDisplacementRank,
     LowRank,
     Toeplitz,
 )
-from tests.helpers import check_layer
+from tests.helpers import as_complex, check_layer, random_pair
 
 LAYERS = {
     "toeplitz": lambda units=3, **kwargs: Toeplitz(units, **kwargs),
@@ -31,7 +43,30 @@ LAYERS = {
     "low_rank": lambda units=3, **kwargs: LowRank(units, 2, **kwargs),
     "fastfood": lambda units=3, **kwargs: Fastfood(units, **kwargs),
     "hashed": lambda units=3, **kwargs: HashedDense(units, compression=3, **kwargs),
+    "toeplitz_like": lambda units=3, **kwargs: LowDisplacementRank(units, 2, **kwargs),
+    "ldr_subdiagonal": lambda units=3, **kwargs: LowDisplacementRank(
+        units, 2, operators="subdiagonal", **kwargs
+    ),
+    "ldr_tridiagonal": lambda units=3, **kwargs: LowDisplacementRank(
+        units, 2, operators="tridiagonal", **kwargs
+    ),
+    "block_circulant": lambda units=3, **kwargs: BlockCirculant(units, 2, **kwargs),
+    "circulant": lambda units=3, **kwargs: Circulant(units, **kwargs),
+    "diagonal_circulant": lambda units=3, **kwargs: DiagonalCirculant(
+        units, order="diagonal_first", transpose=True, **kwargs
+    ),
+    "circulants_in_blocks": lambda units=9, **kwargs: DiagonalCirculant(
+        units, rectangular="blocks", **kwargs
+    ),
 }
+COMPLEX = {
+    "circulant": lambda **kwargs: ComplexCirculant(3, **kwargs),
+    "diagonal_circulant": lambda **kwargs: ComplexDiagonalCirculant(
+        9, rectangular="blocks", **kwargs
+    ),
+    "block_circulant": lambda **kwargs: ComplexBlockCirculant(3, 2, **kwargs),
+}
+STACKED = {**LAYERS, "stack": lambda **kwargs: DiagonalCirculantStack(2, **kwargs)}
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -41,6 +76,94 @@ def test_every_layer_passes_the_shared_checks(name, tmp_path):
     check_layer(
         lambda: make(activation="tanh", bias_initializer="ones"), inputs, tmp_path
     )
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_every_complex_layer_passes_the_shared_checks(name, tmp_path):
+    make = COMPLEX[name]
+    check_layer(
+        lambda: make(activation="tanh", bias_initializer="ones"),
+        random_pair(4, 5, 7),
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_outputs_of_complex_layers_are_products_with_their_matrix(name):
+    layer = COMPLEX[name]()
+    pair = random_pair(4, 5, 7)
+    found = as_complex(layer(pair))
+    expected = as_complex(pair) @ as_complex(layer.to_dense())
+    expected += as_complex(layer.bias_parts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", STACKED)
+@pytest.mark.parametrize("shape", [(2, 6), (2, 1), (2, 3, 8), (7,)])
+def test_inputs_of_another_size_than_it_was_built_for_are_refused(name, shape):
+    layer = STACKED[name]()
+    layer.build((None, 7))
+    with pytest.raises(ValueError, match="is incompatible with the layer"):
+        layer(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+@pytest.mark.parametrize("shape", [(2, 6), (2, 1), (7,)])
+def test_pairs_of_another_size_than_it_was_built_for_are_refused(name, shape):
+    layer = COMPLEX[name]()
+    layer(random_pair(2, 7))
+    with pytest.raises(ValueError, match="is incompatible with the layer"):
+        layer(random_pair(*shape))
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_pairs_and_complex_tensors_are_refused(name):
+    layer = STACKED[name]()
+    for wrong in (
+        random_pair(2, 7),
+        keras.ops.convert_to_tensor(np.ones((2, 7), "complex64")),
+        (keras.Input((7,)), keras.Input((7,))),
+        keras.Input((7,), dtype="complex64"),
+    ):
+        with pytest.raises(ValueError, match=f"'{layer.name}' takes one real tensor"):
+            layer(wrong)
+
+
+def test_layers_with_a_complex_form_name_it():
+    layers = Circulant(7), DiagonalCirculant(7), BlockCirculant(7, 2)
+    for layer in layers:
+        form = f"Complex{type(layer).__name__}"
+        with pytest.raises(ValueError, match=f"or use `cvzoo.layers.{form}`"):
+            layer(random_pair(2, 7))
+        assert hasattr(cvzoo.layers, form)
+
+
+@pytest.mark.parametrize("name", STACKED)
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_integers_are_cast_as_dense_layers_do(name, policy):
+    layer = STACKED[name](dtype=policy)
+    integers = np.arange(14).reshape(2, 7) - 5
+    found = layer(integers.astype("int64"))
+    assert keras.backend.standardize_dtype(found.dtype) == layer.compute_dtype
+    np.testing.assert_array_equal(
+        keras.ops.cast(found, "float32"),
+        keras.ops.cast(layer(integers.astype("float32")), "float32"),
+    )
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_pairs_of_integers_are_cast(name):
+    layer = COMPLEX[name]()
+    integers = np.arange(28).reshape(2, 2, 7)
+    found = as_complex(layer(tuple(integers)))
+    expected = as_complex(layer(tuple(integers.astype("float32"))))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_complex_initializers_are_refused(name):
+    with pytest.raises(ValueError, match="A real weight needs a real initializer"):
+        LAYERS[name](bias_initializer=ComplexNormal())
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -68,7 +191,7 @@ def test_sequences_of_unknown_length(name):
     x = keras.Input((None, 7))
     layer = LAYERS[name]()
     model = keras.Model(x, layer(x))
-    assert model.output_shape == (None, None, 3)
+    assert model.output_shape == (None, None, layer.units)
     values = np.random.default_rng(0).normal(size=(2, 4, 7)).astype("float32")
     expected = values @ np.asarray(layer.to_dense()) + np.asarray(layer.bias)
     np.testing.assert_allclose(model(values), expected, atol=1e-5)
@@ -80,6 +203,26 @@ def test_a_mask_passes(name):
     x[0, 0] = 1
     masked = keras.layers.Masking()(x)
     assert LAYERS[name]()(masked)._keras_mask is not None
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_the_matrix_is_that_of_float32_under_any_policy(name, policy):
+    layer = LAYERS[name]()
+    copy = type(layer).from_config({**layer.get_config(), "dtype": policy})
+    for one in (layer, copy):
+        one.build((None, 7))
+    copy.set_weights(layer.get_weights())
+    matrix = keras.ops.cast(copy.to_dense(), "float32")
+    atol = 1e-6 if policy.startswith("mixed") else 0.02
+    np.testing.assert_allclose(matrix, layer.to_dense(), atol=atol)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_batch_of_none(name):
+    layer = LAYERS[name]()
+    for shape in ((0, 7), (2, 0, 7)):
+        assert layer(np.zeros(shape, "float32")).shape == (*shape[:-1], layer.units)
 
 
 PAPER = 3072  # CIFAR-10, flat
@@ -129,6 +272,18 @@ def test_numbers_of_parameters_of_low_rank_networks_are_the_papers(rank, expecte
         ),
         (lambda: Fastfood(4, seed=-1), "`seed` must be None or an integer"),
         (lambda: Fastfood(4, seed=0.5), "`seed` must be None or an integer"),
+        (
+            lambda: Circulant(3, circulant_initializer=ComplexNormal()),
+            "A real weight needs a real initializer",
+        ),
+        (
+            lambda: DiagonalCirculantStack(3, circulant_initializer=ComplexNormal()),
+            "A real weight needs a real initializer",
+        ),
+        (
+            lambda: CirculantProduct(3, 2, diagonal_initializer=ComplexNormal()),
+            "A real weight needs a real initializer",
+        ),
         (lambda: HashedDense(4), "Pass one of `buckets` and `compression`"),
         (lambda: HashedDense(4, buckets=0), "`buckets` must be a positive integer"),
         (lambda: HashedDense(4, compression=0.5), "`compression` must be a number"),
@@ -138,4 +293,26 @@ def test_numbers_of_parameters_of_low_rank_networks_are_the_papers(rank, expecte
 )
 def test_bad_input_is_refused_clearly(make, message):
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LowRank(4, 2, "relu"),
+        lambda: LowDisplacementRank(4, 2, "shift"),
+        lambda: HashedDense(4, 2, 3),
+        lambda: CirculantProduct(4, 2, "real"),
+        lambda: BlockCirculant(4, 2, "zeros"),
+        lambda: ComplexBlockCirculant(4, 2, "zeros"),
+        lambda: DiagonalCirculantStack(4, 2),
+        *(
+            lambda kind=kind: kind(4, "relu")
+            for kind in (ACDC, DiagonalToeplitz, Fastfood, Toeplitz, Circulant)
+            + (DiagonalCirculant, ComplexCirculant, ComplexDiagonalCirculant)
+        ),
+    ],
+)
+def test_what_is_no_size_is_passed_by_name(make):
+    with pytest.raises(TypeError, match="positional argument"):
         make()
