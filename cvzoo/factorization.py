@@ -8,7 +8,7 @@ from keras import ops as kops
 
 from cvzoo import fitting, graph, sparsity
 from cvzoo.layers import BlockCirculant, structured
-from cvzoo.layers.linear import check_size
+from cvzoo.layers.linear import as_integer, check_size
 
 METHODS = ("diagonal_circulant", "block_circulant", "low_rank")
 
@@ -151,7 +151,8 @@ def _check_arguments(method, depth, rank, block_size, field):
         raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}")
     needed = {"low_rank": ("rank", rank), "block_circulant": ("block_size", block_size)}
     name, value = needed.get(method, ("depth", depth))
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    integer = as_integer(value)
+    if integer is None or integer < 1:
         raise ValueError(
             f"`{name}` must be a whole number of at least 1 for method={method!r}. "
             f"Received: {value!r}"

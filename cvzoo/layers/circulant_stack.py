@@ -1,5 +1,7 @@
 """Several diagonal-circulant layers in a row."""
 
+import numbers
+
 import keras
 
 from cvzoo.layers.circulant import ORDERS, DiagonalCirculant
@@ -55,11 +57,13 @@ class DiagonalCirculantStack(RealLayer):
         super().__init__(**kwargs)
         self.depth = check_size("depth", depth)
         self.activation_every = check_size("activation_every", activation_every)
-        if negative_slope < 0:
+        is_number = isinstance(negative_slope, numbers.Real)
+        if not (is_number and negative_slope >= 0):
             raise ValueError(
-                f"`negative_slope` must not be negative. Received: {negative_slope}"
+                "`negative_slope` must be a number of at least 0, which is ReLU. "
+                f"Received: {negative_slope!r}"
             )
-        self.negative_slope = negative_slope
+        self.negative_slope = float(negative_slope)
         self.order = check_choice("order", order, ORDERS)
         self.use_bias = use_bias
         get = real_initializer

@@ -1,5 +1,7 @@
 """Linear layers that can hold a sparsifier: their bases, and the dense one."""
 
+import operator
+
 import keras
 from keras import ops as kops
 
@@ -267,10 +269,21 @@ class ComplexDense(ComplexLinear):
 
 
 def check_size(name, value):
-    """The value of an argument that must be a positive integer."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """The value of an argument that must be a positive integer, as an `int`."""
+    size = as_integer(value)
+    if size is None or size < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
-    return value
+    return size
+
+
+def as_integer(value):
+    """An integer, NumPy's too, as an `int`; `None` of all else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def check_last_axis(layer, shape):

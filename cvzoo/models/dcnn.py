@@ -1,5 +1,7 @@
 """Diagonal-circulant networks of paper 1, and the networks they are compared with."""
 
+import functools
+
 import keras
 
 from cvzoo import layers
@@ -16,7 +18,7 @@ OPERATORS = {
 SQUARE = {
     "toeplitz": structured.Toeplitz,
     "diagonal_toeplitz": structured.DiagonalToeplitz,
-    "acdc": structured.ACDC,
+    "acdc": functools.partial(structured.ACDC, diagonal_at="outputs"),
 }
 RANKED = ("low_rank", *OPERATORS)
 LAYERS = ("diagonal_circulant", "dense", "hashed", *SQUARE, *RANKED)
@@ -58,7 +60,9 @@ def dcnn(
         depth: Number of hidden layers; the output layer is not counted.
         layer: Kind of the hidden layers: `"diagonal_circulant"` (the paper's DCNN),
             `"dense"`, `"toeplitz"`, `"diagonal_toeplitz"` (DTNN), `"low_rank"`,
-            `"acdc"`, `"hashed"` (HashNet), or of low displacement rank:
+            `"acdc"` with its first diagonal at the outputs, as in the code for
+            CIFAR-10 (which also scaled inputs by 0.1), `"hashed"` (HashNet), or of low
+            displacement rank:
             `"toeplitz_like"`, `"ldr_subdiagonal"` (LDR-SD), `"ldr_tridiagonal"`
             (LDR-TD).
         rank: Of the kinds that have one.
@@ -73,7 +77,8 @@ def dcnn(
             numbers: `"cifar10"` 1.414/√(n + m), `"scattering"` √(1.414/n),
             `"youtube8m"` 1.5/√(n + m), `"mnist"` 1.414/√m. Biases have deviation 0.01,
             and are 0.1 with `"scattering"`; `"youtube8m"` has dense kernels of
-            deviation 1/√m. The other kinds start as their layers do by default.
+            deviation 1/√n, and 1/√m to the classes. The other kinds start as their
+            layers do by default.
         regularization: Factor of the sum of squares of all weights of
             diagonal-circulant layers, added to the loss; 2e-4 in the published runs.
         pad_images: Zeros added on each side of an image: 2 makes 32×32 of MNIST's.
@@ -90,6 +95,8 @@ def dcnn(
     check_size("depth", depth)
     check_size("activation_every", activation_every)
     check_choice("head", head, ("same", "dense"))
+    if units is not None:
+        units = check_size("units", units)
     start, x = prepared(input_shape, pad_images, centred)
     if len(input_shape) > 1:
         x = keras.layers.Flatten(name="flatten")(x)
@@ -182,6 +189,11 @@ def scattering_dcnn(
 def _first(count, inputs, name):
     """The first of some features, by layers that presets can keep."""
     size = inputs.shape[-1]
+    if count > size:
+        raise ValueError(
+            f"`classes` must be at most the number of features, {size}, since the "
+            f"layer's first outputs are the logits. Received: classes={count}"
+        )
     x = keras.layers.Reshape((size, 1), name=f"{name}_column")(inputs)
     x = keras.layers.Cropping1D((0, size - count), name=f"{name}_crop")(x)
     return keras.layers.Flatten(name=name)(x)
@@ -191,6 +203,12 @@ def prepared(input_shape, pad_images=0, centred=False):
     """The input of a network, and what its first layer takes: padded, then 2x − 1."""
     is_image = len(input_shape) == 3
     x = start = keras.Input(input_shape, name="pixels" if is_image else "features")
+    if pad_images and not is_image:
+        raise ValueError(
+            "`pad_images` adds zeros around images, of input_shape (height, width, "
+            f"channels). Received: pad_images={pad_images} for input_shape="
+            f"{tuple(input_shape)}. Leave it 0."
+        )
     if pad_images:
         x = keras.layers.ZeroPadding2D(pad_images, name="pad")(x)
     if centred:
@@ -222,7 +240,9 @@ class _Maker:
         if self.kind == "diagonal_circulant":
             layer = self._circulant(inputs.shape[-1], units, name)
         elif self.kind == "dense":
-            layer = self._dense(units, name)
+            # In the code, outputs are scaled by the classes and not by their inputs.
+            fan = units if is_last else inputs.shape[-1]
+            layer = self._dense(units, fan, name)
         elif self.kind == "hashed":
             layer = structured.HashedDense(
                 units, compression=self.compression, name=name
@@ -256,13 +276,13 @@ class _Maker:
             name=name,
         )
 
-    def _dense(self, units, name):
+    def _dense(self, units, fan, name):
         if self.initialization != "youtube8m":
             return keras.layers.Dense(units, name=name)
         normal = keras.initializers.RandomNormal
         return keras.layers.Dense(
             units,
-            kernel_initializer=normal(stddev=units**-0.5),
+            kernel_initializer=normal(stddev=fan**-0.5),
             bias_initializer=normal(stddev=BIAS_DEVIATION),
             name=name,
         )

@@ -60,6 +60,8 @@ def test_it_is_saved_and_trained_in_half_precision(tmp_path):
         (lambda: DiagonalCirculantStack(0), "`depth` must be a positive integer"),
         (lambda: DiagonalCirculantStack(2, activation_every=0), "`activation_every`"),
         (lambda: DiagonalCirculantStack(2, negative_slope=-1), "`negative_slope`"),
+        (lambda: DiagonalCirculantStack(2, negative_slope=None), "at least 0.*None"),
+        (lambda: DiagonalCirculantStack(2, negative_slope="relu"), "at least 0.*'rel"),
         (lambda: DiagonalCirculantStack(2, order="both"), "`order` must be one of"),
         (lambda: DiagonalCirculantStack(2)(keras.Input((3, None))), "known last axis"),
     ],

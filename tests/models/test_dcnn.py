@@ -103,16 +103,17 @@ def test_weights_begin_as_in_the_code_of_each_data_set():
                 assert 0 < np.abs(bias).max() < 0.05
 
 
-def test_dense_kernels_of_the_video_networks_have_deviation_one_over_root_units():
+def test_dense_kernels_of_the_video_networks_begin_as_in_the_code():
+    """Deviation 1/√inputs, and 1/√classes of the output layer."""
     keras.utils.set_random_seed(0)
     model = cvzoo.create_model(
         "dcnn",
         **{"input_shape": (400,), "depth": 1, "layer": "dense", "classes": 100},
-        initialization="youtube8m",
+        **{"units": 200, "initialization": "youtube8m"},
     )
-    for name, units in (("hidden1", 400), ("logits", 100)):
+    for name, fan in (("hidden1", 400), ("logits", 100)):
         kernel, bias = (np.asarray(w) for w in model.get_layer(name).weights)
-        assert abs(kernel.std() * units**0.5 - 1) < 0.02
+        assert abs(kernel.std() * fan**0.5 - 1) < 0.02
         assert abs(bias.std() / 0.01 - 1) < 0.3
 
 
@@ -152,6 +153,16 @@ def _explicit(layer, x):
     return outputs[:, : len(bias)] * diagonal + bias
 
 
+def test_acdc_networks_scale_outputs_as_in_the_code_for_cifar():
+    model = cvzoo.create_model(
+        "dcnn", input_shape=(6,), depth=1, layer="acdc", classes=3
+    )
+    for name, units in (("hidden1", 6), ("logits", 3)):
+        layer = model.get_layer(name)
+        assert (layer.diagonal_at, layer.permute) == ("outputs", False)
+        assert layer.count_params() == 6 + units + units
+
+
 def test_the_penalty_is_the_sum_of_squares_of_all_weights():
     model = cvzoo.create_model(
         "dcnn", input_shape=(6,), depth=2, classes=3, regularization=0.01
@@ -184,6 +195,8 @@ def test_an_ensemble_averages_the_logits_of_its_members():
         ({"depth": 0}, "`depth`"),
         ({"activation_every": 0}, "`activation_every`"),
         ({"initialization": "he"}, "`initialization` must be one of"),
+        ({"units": 0}, "`units` must be a positive integer. Received: 0"),
+        ({"pad_images": 2}, r"`pad_images` adds zeros around.*input_shape=\(6,\)"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -194,3 +207,21 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_networks_of_low_displacement_rank_on_scattering_have_one_layer():
     with pytest.raises(ValueError, match="`depth` must be 1 for layer='toeplitz_like'"):
         cvzoo.create_model("scattering_dcnn", layer="toeplitz_like", rank=1)
+
+
+def test_logits_that_are_features_are_at_most_as_many():
+    arguments = {"input_shape": (4, 4, 1), "scales": 2, "angles": 1, "depth": 1}
+    with pytest.raises(ValueError, match="at most the number of features, 4, .*=5"):
+        cvzoo.create_model(
+            "scattering_dcnn", layer="toeplitz_like", rank=1, classes=5, **arguments
+        )
+
+
+def test_numpy_integers_are_sizes():
+    model = cvzoo.create_model(
+        "dcnn",
+        **{"input_shape": (6,), "depth": np.int64(1), "classes": np.int32(3)},
+        **{"layer": "low_rank", "rank": np.uint8(2), "units": np.int64(5)},
+    )
+    config = model.get_layer("hidden1").get_config()
+    assert [type(config[name]) for name in ("units", "rank")] == [int, int]

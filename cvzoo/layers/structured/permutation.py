@@ -4,6 +4,8 @@ import random
 
 import numpy as np
 
+from cvzoo.layers.linear import as_integer
+
 MOST_SEEDS = 2**32
 
 
@@ -11,15 +13,12 @@ def check_seed(seed):
     """The value of an argument `seed`, drawn where it is `None`."""
     if seed is None:
         return random.randrange(MOST_SEEDS)
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        in_range = False
-    else:
-        in_range = 0 <= seed < MOST_SEEDS
-    if not in_range:
+    integer = as_integer(seed)
+    if integer is None or not 0 <= integer < MOST_SEEDS:
         raise ValueError(
             f"`seed` must be None or an integer in [0, 2**32). Received: {seed!r}"
         )
-    return seed
+    return integer
 
 
 def permutation(size, seed):

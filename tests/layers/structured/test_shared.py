@@ -316,3 +316,23 @@ def test_bad_input_is_refused_clearly(make, message):
 def test_what_is_no_size_is_passed_by_name(make):
     with pytest.raises(TypeError, match="positional argument"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (lambda value: Toeplitz(value), "units", 5),
+        (lambda value: BlockCirculant(4, value), "block_size", 2),
+        (lambda value: LowRank(4, value), "rank", 2),
+        (lambda value: HashedDense(4, buckets=value), "buckets", 3),
+        (lambda value: ACDC(4, permute=True, seed=value), "seed", 7),
+        (lambda value: DiagonalCirculantStack(value), "depth", 2),
+    ],
+)
+def test_numpy_integers_are_sizes_and_seeds(make, name, value):
+    for given in (np.int64(value), np.uint8(value)):
+        found = make(given).get_config()[name]
+        assert found == value and type(found) is int
+    for wrong in (np.float64(value), np.bool_(True), True, str(value)):
+        with pytest.raises(ValueError, match=f"`{name}` must be"):
+            make(wrong)
