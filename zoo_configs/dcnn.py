@@ -23,6 +23,19 @@ cifar10, flat (Table 1, Figures 2 to 4). Accuracy: dense 9.4M .562; DCNN of 5 la
     that of all committed configurations, 5e-4, falling to 2.5e-4, 5e-5 and 1e-5 at
     steps 40k, 60k and 80k; the text has a tenth of it. 200 epochs, of the text and of
     the last configuration, end at step 50k; earlier ones had 360.
+    The sweeps, published and not run here either; accuracies by numbers of layers:
+    - Figure 2a, one ReLU every k blocks (`dcnn_depth30_relu3`). k = 1, of 2, 6, 10, 20,
+      30, 40 layers: .526 .514 .522 .291 .100 .100; k = 2, from 6 on: .528 .539 .526
+      .476 .100; k = 3, of 3, 9, 15, 21, 30, 39 layers: .536 .541 .545 .547 .552 .533.
+    - Figure 2b, a leaky ReLU after every block (`dcnn_depth30_slope3`). Slope 0.2, of
+      2, 6, 10, 20, 30, 40 layers: .525 .524 .519 .100 .100 .100; 0.3, of 2, 5, 10, 20,
+      30, 40: .526 .534 .535 .530 .309 .100; 0.5, which is that of `dcnn_depth30`: .536
+      .543 .544 .560 .561 .559. The text takes both sweeps for one, k = 3 with 0.5.
+    - Figure 3b, with ReLU: ACDC of 2, 5, 10 layers .507 .375 .221; DCNN of 2 .515.
+    - Figure 4a: diagonal-Toeplitz of 1, 3, 5, 10, 15, 20, 23, 30 layers .479 .511 .516
+      .525 .531 .538 .540 .539; Toeplitz of 2, 5, 10, 20, 30, 40 .463 .473 .504 .496
+      .503 .497; low rank, one hidden layer, of rank 2, 5, 10, 20, 30, 40 .286 .393 .475
+      .509 .522 .523. The slopes of these rivals are not known: 0.5 stands here.
 cifar10, scattering (Table 2). DC of 1 layer 124K .757, of 3 layers 217K .785, five of
     these 1.08M .811; LDR-SD of rank 1 140K .701, of rank 10 420K .728; Toeplitz-like of
     rank 1 110K .711 (108,864 numbers here), of rank 10 388K .720. 200 epochs of batch
@@ -42,6 +55,24 @@ youtube8m, aggregated (Table 4). GAP@20: dense 5.7M .773; 4 DC 25,410 .599; 32 D
     mean.
 """
 
+
+def _sweep_label(model):
+    """What tables call a network of a sweep."""
+    kinds = {
+        "diagonal_circulant": "DCNN",
+        "acdc": "ACDC",
+        "diagonal_toeplitz": "diagonal-Toeplitz",
+        "toeplitz": "Toeplitz",
+    }
+    if model["layer"] == "low_rank":
+        return f"low rank of rank {model['rank']}"
+    label = f"{kinds[model['layer']]}, {model['depth']} layers"
+    if "activation_every" in model:
+        return f"{label}, ReLU every {model['activation_every']}"
+    slope = model.get("negative_slope")
+    return f"{label}, slope {slope}" if slope else label
+
+
 # One hidden layer, dense output: as published with low displacement rank.
 SHALLOW = {"depth": 1, "head": "dense"}
 LDR = {**SHALLOW, "negative_slope": 0.0}
@@ -58,8 +89,70 @@ HERE = {
     "dcnn_toeplitz_like": {"layer": "toeplitz_like", "rank": 7, **LDR},
     "dcnn_ldr_subdiagonal": {"layer": "ldr_subdiagonal", "rank": 6, **LDR},
 }
+# The sweeps of Figures 2 to 4, on CIFAR-10.
+DEPTHS = (10, 20, 30, 40)
+SWEEPS = {
+    **{
+        f"dcnn_depth{depth}": {"layer": "diagonal_circulant", "depth": depth}
+        for depth in (2, *DEPTHS)
+    },
+    **{
+        f"dcnn_depth{depth}_relu{every}": {
+            **{"layer": "diagonal_circulant", "depth": depth},
+            **{"activation_every": every, "negative_slope": 0.0},
+        }
+        for every, depths in {
+            1: (2, 6, *DEPTHS),
+            2: (6, *DEPTHS),
+            3: (3, 9, 15, 21, 30, 39),
+        }.items()
+        for depth in depths
+    },
+    **{
+        f"dcnn_depth{depth}_slope{tenths}": {
+            **{"layer": "diagonal_circulant", "depth": depth},
+            "negative_slope": tenths / 10,
+        }
+        for tenths, depths in {2: (2, 6, *DEPTHS), 3: (2, 5, *DEPTHS)}.items()
+        for depth in depths
+    },
+    **{
+        f"dcnn_acdc_depth{depth}": {
+            **{"layer": "acdc", "depth": depth, "negative_slope": 0.0},
+        }
+        for depth in (2, 5, 10)
+    },
+    **{
+        f"dcnn_{layer}_depth{depth}": {"layer": layer, "depth": depth}
+        for layer, depths in {
+            "diagonal_toeplitz": (1, 3, 5, 10, 15, 20, 23, 30),
+            "toeplitz": (2, 5, *DEPTHS),
+        }.items()
+        for depth in depths
+    },
+    **{
+        f"dcnn_low_rank{rank}": {"layer": "low_rank", "rank": rank, "depth": 1}
+        for rank in (2, 5, *DEPTHS)
+    },
+}
 LABELS = {
     "dcnn": "DCNN",
+    "dcnn_dense": "dense network",
+    "dcnn_depth4": "DCNN, 4 layers",
+    "dcnn_dense_head": "DCNN, 4 layers, and a dense one",
+    "dcnn_ldr_tridiagonal2": "LDR-TD of rank 2",
+    "dcnn_ldr_tridiagonal3": "LDR-TD of rank 3",
+    "dcnn_toeplitz_like2": "Toeplitz-like of rank 2",
+    "dcnn_toeplitz_like3": "Toeplitz-like of rank 3",
+    "lenet": "LeNet",
+    "scattering_dcnn": "scattering, DCNN of 3 layers",
+    "scattering_dcnn_depth1": "scattering, DCNN of 1 layer",
+    "scattering_dcnn_ensemble": "scattering, five DCNNs of 3 layers",
+    "scattering_dcnn_ldr_subdiagonal1": "scattering, LDR-SD of rank 1",
+    "scattering_dcnn_ldr_subdiagonal10": "scattering, LDR-SD of rank 10",
+    "scattering_dcnn_toeplitz_like1": "scattering, Toeplitz-like of rank 1",
+    "scattering_dcnn_toeplitz_like10": "scattering, Toeplitz-like of rank 10",
+    **{name: _sweep_label(model) for name, model in SWEEPS.items()},
     "dcnn_magnitude": "gradual magnitude pruning",
     "dcnn_small_dense": "small dense network",
     "dcnn_distilled": "small dense network, distilled",
@@ -125,7 +218,7 @@ DATASETS = {
     "cifar10": {
         "methods": {
             "dcnn": {"layer": "diagonal_circulant", "depth": 5},
-            "dcnn_depth2": {"layer": "diagonal_circulant", "depth": 2},
+            **SWEEPS,
             "dcnn_dense": {"layer": "dense", "depth": 1},
             "dcnn_ldr_tridiagonal2": {"layer": "ldr_tridiagonal", "rank": 2, **LDR},
             "dcnn_ldr_tridiagonal3": {"layer": "ldr_tridiagonal", "rank": 3, **LDR},
@@ -187,6 +280,7 @@ DATASETS = {
             "dcnn_hashed": {"layer": "hashed", "depth": 1, "compression": 23.1},
         },
         "teacher": "lenet_mnist",
+        "uncompressed": "lenet",
         "model": {
             "input_shape": [28, 28, 1],
             "pad_images": 2,
@@ -239,7 +333,7 @@ def names():
 
 def uncompressed(dataset, method):
     """Name of the recipe that the others of a data set are compared with."""
-    return _name(dataset, "dcnn_dense")
+    return _name(dataset, DATASETS[dataset].get("uncompressed", "dcnn_dense"))
 
 
 def get_config(dataset="digits", method="dcnn"):
