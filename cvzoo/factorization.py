@@ -192,8 +192,10 @@ def _chosen(model, names):
 def _check_rank(model, rank, names):
     """Layers that were named are meant to be replaced; others stay if they must."""
     for layer in sparsity.flat_layers(model):
-        if layer.name in names and rank > min(layer.kernel.shape):
-            inputs, units = layer.kernel.shape
+        if layer.name not in names or not _is_dense(layer):
+            continue
+        inputs, units = layer.kernel.shape
+        if rank > min(inputs, units):
             raise ValueError(
                 f"`rank` must be at most {min(inputs, units)} for layer '{layer.name}' "
                 f"with {inputs} inputs and {units} units. Received: {rank}"

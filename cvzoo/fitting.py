@@ -32,9 +32,11 @@ class Factors(NamedTuple):
 
 
 def relative_error(matrix, fitted):
-    """‖matrix − fitted‖ / ‖matrix‖, Frobenius; 0 also where both are 0."""
-    error = float(np.linalg.norm(fitted - matrix))
-    return error and float(np.divide(error, np.linalg.norm(matrix)))
+    """‖matrix − fitted‖ / ‖matrix‖, Frobenius; 0 where both are 0."""
+    error, size = np.linalg.norm(fitted - matrix), np.linalg.norm(matrix)
+    if not size:
+        return float("inf") if error else 0.0
+    return float(error / size)
 
 
 def low_rank(matrix, rank):

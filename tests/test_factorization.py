@@ -172,6 +172,11 @@ def test_a_kernel_of_zeros_gives_a_layer_of_zeros(method):
     assert not np.asarray(small.get_layer("hidden").to_dense()).any()
     (row,) = cvzoo.factorization_report(small, model)
     assert row.error == 0.0
+    small.get_layer("hidden").set_weights(
+        [weight + 1 for weight in small.get_layer("hidden").get_weights()]
+    )
+    (row,) = cvzoo.factorization_report(small, model)
+    assert row.error == np.inf
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -182,6 +187,17 @@ def test_a_kernel_that_is_not_finite_is_named(method):
     model.get_layer("hidden").kernel.assign(kernel)
     with pytest.raises(ValueError, match="'hidden' must be finite.*2 of 576"):
         cvzoo.factorize(model, **method)
+
+
+def test_other_layers_of_a_name_do_not_matter():
+    """In nested models, names need not be unique."""
+    inner = keras.Sequential(
+        [keras.Input((24,)), keras.layers.ReLU(name="hidden")], name="inner"
+    )
+    outer = dense_model()
+    model = keras.Model(outer.input, outer(inner(outer.input)))
+    small = cvzoo.factorize(model, "low_rank", rank=2, layers=["hidden"])
+    assert [row.name for row in cvzoo.factorization_report(small, model)] == ["hidden"]
 
 
 def test_layers_that_cannot_have_the_rank_stay():

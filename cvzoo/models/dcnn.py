@@ -60,11 +60,10 @@ def dcnn(
         depth: Number of hidden layers; the output layer is not counted.
         layer: Kind of the hidden layers: `"diagonal_circulant"` (the paper's DCNN),
             `"dense"`, `"toeplitz"`, `"diagonal_toeplitz"` (DTNN), `"low_rank"`,
-            `"acdc"` with its first diagonal at the outputs, as in the code for
-            CIFAR-10 (which also scaled inputs by 0.1), `"hashed"` (HashNet), or of low
-            displacement rank:
-            `"toeplitz_like"`, `"ldr_subdiagonal"` (LDR-SD), `"ldr_tridiagonal"`
-            (LDR-TD).
+            `"acdc"` with the diagonal at the outputs, as in the code for CIFAR-10
+            (which also scales inputs by 0.1), `"hashed"` (HashNet), or of low
+            displacement rank: `"toeplitz_like"`, `"ldr_subdiagonal"` (LDR-SD),
+            `"ldr_tridiagonal"` (LDR-TD).
         rank: Of the kinds that have one.
         compression: Of `"hashed"`: places of a matrix for each of its numbers.
         units: Units of a hidden layer. Defaults to the number of inputs, as published.
