@@ -84,7 +84,7 @@ def factorize(
     _check_arguments(method, depth, rank, block_size, field)
     check_size("iterations", iterations)
     check_size("starts", starts)
-    model = _plain(model)
+    model = sparsity.without_sparsifiers(model)
     chosen = _chosen(model, layers)
     if method == "low_rank":
         _check_rank(model, rank, layers or [])
@@ -134,16 +134,6 @@ def factorization_report(factorized, model):
             row = (old.name, error, new.count_params(), old.count_params())
             rows.append(FactorizationRow(*row))
     return rows
-
-
-def _plain(model):
-    """A copy without sparsifiers."""
-    plain = sparsity.without_sparsifiers(model)
-    for old, new in _pairs(graph.functional(model), plain):
-        if getattr(old, "quantization_mode", None):
-            # The copy has the kernel, and not what it is scaled by.
-            sparsity.copy_variables(old, new)
-    return plain
 
 
 def _check_arguments(method, depth, rank, block_size, field):
@@ -215,9 +205,8 @@ def _check_finite(layer):
 
 def _is_dense(layer):
     """Whether it is a dense layer whose kernel is one variable of real numbers."""
-    if type(layer) is not keras.layers.Dense or sparsity.has_lora(layer):
-        return False
-    return layer.quantization_mode is None
+    is_plain = not sparsity.has_lora(layer) and not graph.is_quantized(layer)
+    return type(layer) is keras.layers.Dense and is_plain
 
 
 def _kernel(layer):

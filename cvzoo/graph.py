@@ -235,6 +235,11 @@ def is_nested(layer):
     return isinstance(layer, keras.Sequential) or hasattr(layer, "input")
 
 
+def is_quantized(layer):
+    """Whether Keras has quantized a layer, whose kernel then is of integers."""
+    return getattr(layer, "quantization_mode", None) is not None
+
+
 def _is_ours(layer):
     return type(layer).__module__.partition(".")[0] == "cvzoo"
 

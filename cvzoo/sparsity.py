@@ -149,7 +149,7 @@ def flat_layers(model):
 
 def is_linear(layer):
     """Whether `sparsify` knows the layer. Subclasses of users are left alone."""
-    if has_lora(layer):
+    if has_lora(layer) or graph.is_quantized(layer):
         return False
     return is_own_linear(layer) or plain_class(layer) in SPARSIFIABLE
 

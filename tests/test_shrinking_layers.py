@@ -238,3 +238,24 @@ def test_lora_is_merged_into_kernels(layer):
     assert not found.lora_enabled and len(found.trainable_variables) == 2
     np.testing.assert_allclose(found.kernel, expected[..., :4], atol=1e-5)
     assert_same_outputs(model, shrunk)
+
+
+def test_quantized_layers_stay_as_they_are():
+    layers = [keras.layers.Dense(8, "relu", name="first")]
+    layers += [keras.layers.Dense(6, name="second"), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    model.get_layer("first").quantize("int8")
+    kernel = model.get_layer("second").kernel
+    kernel.assign(kernel * (np.arange(6) > 2))
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
+    small = cvzoo.shrink(model)
+    assert small.get_layer("first").quantization_mode == "int8"
+    assert small.get_layer("second").units == 3  # what comes after shrinks
+    np.testing.assert_allclose(
+        small.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6
+    )
+    sparse = cvzoo.sparsify(model, cvzoo.ARD(0.1), n_train=9)
+    assert sparse.get_layer("first").quantization_mode == "int8"
+    np.testing.assert_allclose(
+        sparse.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6
+    )

@@ -89,6 +89,8 @@ def is_operation(layer):
 
 def is_linear(layer):
     """Whether a layer has a kernel and a bias that are understood here."""
+    if graph.is_quantized(layer):
+        return False
     kinds = _DENSE + _CONVOLUTIONS + _TRANSPOSED + _DEPTHWISE
     return type(layer) in kinds or is_dense_einsum(layer)
 
