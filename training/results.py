@@ -177,7 +177,7 @@ def markdown_table(lines, losing_to):
     for line in lines:
         cells = _cells(line, plain)
         if line.name in losing_to:
-            cells = [f"**{cell}**" for cell in cells]
+            cells = [f"**{cell}**" if cell else cell for cell in cells]
         text.append("| " + " | ".join(cells) + " |")
     return "\n".join(text) + "\n"
 
