@@ -18,8 +18,12 @@ class ComplexInitializer(keras.initializers.Initializer):
     """
 
 
-def _seed(seed):
-    return random.randrange(2**31) if seed is None else seed
+def _seeds(seed):
+    """The seed that was given, for copies, and the one that is drawn with.
+
+    As in Keras, a copy draws anew unless a seed was given.
+    """
+    return seed, random.randrange(2**31) if seed is None else seed
 
 
 def _fans(shape):
@@ -63,7 +67,7 @@ class PartwiseUniform(ComplexInitializer):
         if scale <= 0:
             raise ValueError(f"`scale` must be positive. Received: {scale}")
         self.scale, self.fan = scale, fan
-        self.seed = _seed(seed)
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         fan_in = self.fan or math.prod(shape[:-1] or shape)
@@ -74,7 +78,7 @@ class PartwiseUniform(ComplexInitializer):
         return both[0], both[1]
 
     def get_config(self):
-        return {"scale": self.scale, "seed": self.seed, "fan": self.fan}
+        return {"scale": self.scale, "seed": self._given, "fan": self.fan}
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -89,7 +93,8 @@ class ComplexNormal(ComplexInitializer):
     def __init__(self, stddev=0.05, seed=None):
         if stddev < 0:
             raise ValueError(f"`stddev` must not be negative. Received: {stddev}")
-        self.stddev, self.seed = stddev, _seed(seed)
+        self.stddev = stddev
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         both = keras.random.normal(
@@ -98,7 +103,7 @@ class ComplexNormal(ComplexInitializer):
         return both[0], both[1]
 
     def get_config(self):
-        return {"stddev": self.stddev, "seed": self.seed}
+        return {"stddev": self.stddev, "seed": self._given}
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -110,8 +115,7 @@ class ComplexSigns(ComplexInitializer):
     """
 
     def __init__(self, seed=None):
-        # As in Keras: a copy draws anew, unless the seed was given.
-        self._given, self.seed = seed, _seed(seed)
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         phase = keras.random.uniform(
@@ -135,8 +139,7 @@ class RandomSigns(keras.initializers.Initializer):
     """
 
     def __init__(self, seed=None):
-        # As in Keras: a copy draws anew, unless the seed was given.
-        self._given, self.seed = seed, _seed(seed)
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         uniform = keras.random.uniform(shape, -1, 1, dtype=dtype, seed=self.seed)
@@ -152,7 +155,7 @@ class _Rayleigh(ComplexInitializer):
     criterion = None
 
     def __init__(self, seed=None):
-        self.seed = _seed(seed)
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         # In float32: logarithms of half precision numbers are too coarse.
@@ -165,7 +168,7 @@ class _Rayleigh(ComplexInitializer):
         return tuple(kops.cast(part, dtype or keras.config.floatx()) for part in pair)
 
     def get_config(self):
-        return {"seed": self.seed}
+        return {"seed": self._given}
 
 
 @keras.saving.register_keras_serializable("cvzoo")
@@ -233,7 +236,8 @@ class ComplexIndependent(ComplexInitializer):
             raise ValueError(
                 f"`scaling` must be one of {SCALINGS}. Received: {scaling!r}"
             )
-        self.criterion, self.scaling, self.seed = criterion, scaling, _seed(seed)
+        self.criterion, self.scaling = criterion, scaling
+        self._given, self.seed = _seeds(seed)
 
     def __call__(self, shape, dtype=None):
         if len(shape) < 2:
@@ -273,7 +277,7 @@ class ComplexIndependent(ComplexInitializer):
         return {
             "criterion": self.criterion,
             "scaling": self.scaling,
-            "seed": self.seed,
+            "seed": self._given,
         }
 
 

@@ -10,6 +10,7 @@ from cvzoo.layers.initializers import (
     ComplexGlorot,
     ComplexHe,
     ComplexIndependent,
+    ComplexNormal,
     ComplexSigns,
     PartwiseUniform,
     complex_initializer,
@@ -172,10 +173,15 @@ def test_wrong_arguments_are_named():
         PartwiseUniform(0)
 
 
-def test_copies_of_signs_draw_anew_unless_the_seed_was_given():
+@pytest.mark.parametrize("make", [*ALL, ComplexNormal, ComplexSigns])
+def test_copies_draw_anew_unless_the_seed_was_given(make):
     for seed, same in ((None, False), (3, True)):
-        signs = ComplexSigns(seed=seed)
-        copy = ComplexSigns.from_config(signs.get_config())
-        first, second = (as_complex(one((50,))) for one in (signs, copy))
+        initializer = make(seed=seed)
+        copy = type(initializer).from_config(initializer.get_config())
+        first, second = (as_complex(one((5, 4))) for one in (initializer, copy))
         assert np.array_equal(first, second) == same
-        np.testing.assert_allclose(np.abs(first), 1, rtol=1e-6)
+
+
+def test_signs_lie_on_the_circle():
+    signs = as_complex(ComplexSigns(seed=3)((50,)))
+    np.testing.assert_allclose(np.abs(signs), 1, rtol=1e-6)
