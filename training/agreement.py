@@ -5,26 +5,28 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import cvzoo
+import training
 from training import config as configs
 from training.cluster import DistributionError
 from training.keras_gaps import has_several_workers
 
 
-def check_workers_agree(strategy, config):
-    """Raises on every worker unless all have the same versions and recipe.
+def check_workers_agree(strategy, **facts):
+    """Raises on every worker unless all have the same versions and facts.
 
     All workers must call it at the same place of the program.
 
     Args:
         strategy: From `distribution.make_strategy`.
-        config: Dictionary that JSON can hold.
+        facts: What they must agree on, such as a recipe, as JSON can hold it.
     """
     if not has_several_workers(strategy):
         return
-    facts = {"versions": versions(), "recipe": config}
+    facts = {"versions": versions(), **facts}
     line = json.dumps([strategy.cluster_resolver.task_id, facts]) + "\n"
     mine = tf.constant(list(line.encode()))
     everyone = strategy.gather(strategy.run(lambda: mine), axis=0)
@@ -34,14 +36,21 @@ def check_workers_agree(strategy, config):
 
 def versions():
     """What may differ between machines."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(cvzoo.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
     return {
-        "cvzoo": f"{cvzoo.__version__}, sources {digest.hexdigest()[:12]}",
+        "cvzoo": f"{cvzoo.__version__}, sources {_digest_of(cvzoo)}",
+        "training": f"sources {_digest_of(training)}",
         "keras": keras.__version__,
+        "numpy": np.__version__,
         "tensorflow": tf.__version__,
     }
+
+
+def _digest_of(package):
+    """A hash of a package's Python files."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def compare(facts):

@@ -7,7 +7,7 @@ in a folder of its own, kills it (SIGKILL), and starts the same command again. T
 of three come at a time that is uniform over the run, the others inside a write of a
 checkpoint. All numbers of the trained network, and the bytes of the preset's weights,
 must be those of the run that was not killed. With `--local N` there are N workers, of
-which one is killed; the others must end by themselves.
+which one is killed; the launcher ends the others.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from pathlib import Path
 
 import h5py
 
-from training.checkpoints import Checkpoint
 from training.run_folder import PRESET, read_config
 
 RECIPE = "two_layer_dense_complex_vd_digits"
@@ -40,15 +39,13 @@ class Trial:
 
     Attributes:
         when: Seconds after the run began, or the number of the write.
-        stage: In which stage the checkpoint was when the run was killed.
-        epoch: How many epochs of it were done.
-        lost: How many whole epochs had to be done again.
+        done: How many epochs were done when the run was killed.
+        lost: How many of them were done again.
         digest: Hash of the result.
     """
 
     when: str
-    stage: str
-    epoch: int
+    done: int
     lost: int
     digest: str
 
@@ -93,9 +90,19 @@ class Command:
         """Whether the run has made its folder."""
         return read_config(self.folder) is not None
 
+    def epochs(self, what):
+        """How many epochs have begun, or ended, since the last start."""
+        log = self.pids / "epochs"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return len({line for line in lines if line.startswith(what)})
+
     def kill_one(self, process, generator):
-        """Kills one worker; the others must end by themselves."""
-        victim = int(generator.choice(sorted(self.workers_alive(), key=int)))
+        """Kills one worker, the one that is writing if there is one."""
+        writing = self.pids / "writing"
+        if writing.exists():
+            victim = int(writing.read_text())
+        else:
+            victim = int(generator.choice(sorted(self.workers_alive(), key=int)))
         os.kill(victim, signal.SIGKILL)
         process.wait(PATIENCE_SECONDS)
         _until(lambda: not self.workers_alive())
@@ -136,21 +143,10 @@ def try_once(folder, workers, draw, generator):
         when = draw(command, generator)
         if when is not None:
             break
-    stage, epoch, rows = progress(folder)
+    done = command.epochs("end")
     command.complete()
-    return Trial(when, stage, epoch, max(0, rows - epoch), digest(folder))
-
-
-def progress(folder):
-    """Stage and epoch of a checkpoint, and rows of that stage's log."""
-    state = Checkpoint(folder, read_config(folder)).load()
-    if state is None:
-        stage, epoch = "pretrain", 0
-    else:
-        stage, epoch = state.stage, state.epoch
-    log = folder / f"{stage}.csv"
-    rows = len(log.read_text().splitlines()) - 1 if log.exists() else 0
-    return stage, epoch, rows
+    lost = done + command.epochs("begin") - sum(EPOCHS.values())
+    return Trial(when, done, lost, digest(folder))
 
 
 def digest(folder):
@@ -196,8 +192,8 @@ def main(arguments=None):
     expected = digest(reference.folder)
     print(f"{RECIPE}, {options.local} workers, seed {options.seed}")
     print(f"not killed: {seconds:.1f} s, {expected[:16]}", flush=True)
-    # The recipe, and each epoch; for each the file and the folder that it is in.
-    syncs = 2 * (1 + sum(EPOCHS.values()))
+    # The recipe, epochs and networks; for each the file and the folder that it is in.
+    syncs = 2 * (1 + sum(EPOCHS.values()) + len(EPOCHS))
 
     def draw_time(command, generator):
         when = generator.uniform(0, seconds)
@@ -217,8 +213,8 @@ def main(arguments=None):
         is_same = trial.digest == expected and trial.lost <= 1
         same += is_same
         print(
-            f"{number:2}  killed at {trial.when:10}  {trial.stage:8} epoch "
-            f"{trial.epoch:2}  again: {trial.lost}  {trial.digest[:16]}  "
+            f"{number:2}  killed at {trial.when:10}  {trial.done:2} epochs done, "
+            f"{trial.lost} of them again  {trial.digest[:16]}  "
             f"{'same' if is_same else 'DIFFERENT'}",
             flush=True,
         )

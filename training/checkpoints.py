@@ -7,7 +7,6 @@ an earlier one's.
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import safetensors.numpy
 from keras import ops as kops
 
 NAME = "checkpoint.safetensors"
+ASIDE = ".part"  # How files end that are being written.
 
 
 class CheckpointError(RuntimeError):
@@ -30,13 +30,11 @@ class State(NamedTuple):
         stage: Name of the stage.
         epoch: How many epochs of it are done.
         arrays: Name → numpy array.
-        facts: What else there is, as JSON data.
     """
 
     stage: str
     epoch: int
     arrays: dict
-    facts: dict
 
 
 class Checkpoint:
@@ -51,11 +49,11 @@ class Checkpoint:
         self.path = Path(folder) / NAME
         self.digest = digest(config)
 
-    def save(self, stage, epoch, arrays, facts=None):
+    def save(self, stage, epoch, arrays):
         """Replaces the checkpoint.
 
         Args:
-            stage, epoch, arrays, facts: As of `State`.
+            stage, epoch, arrays: As of `State`.
 
         Raises:
             CheckpointError: The disk is full, or the folder cannot be written to. The
@@ -65,7 +63,6 @@ class Checkpoint:
             "config": self.digest,
             "stage": stage,
             "epoch": str(epoch),
-            "facts": json.dumps(facts or {}),
             "arrays": _digest_of_arrays(arrays),
         }
         arrays = {name: np.asarray(one, order="C") for name, one in arrays.items()}
@@ -94,12 +91,7 @@ class Checkpoint:
                 arrays = {name: file.get_tensor(name) for name in names}
             if about["arrays"] != _digest_of_arrays(arrays):
                 raise ValueError("its numbers are not those that were saved")
-            state = State(
-                about["stage"],
-                int(about["epoch"]),
-                arrays,
-                json.loads(about["facts"]),
-            )
+            state = State(about["stage"], int(about["epoch"]), arrays)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
             raise CheckpointError(
                 f"{self.path} is damaged: {error}. Delete it to start the run anew."
@@ -176,19 +168,26 @@ def _digest_of_arrays(arrays):
 
 
 def replace(path, data):
-    """Writes a file aside, makes sure that it is on the disk, and renames it."""
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Writes a file aside, and puts it in place when it is on the disk."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        aside.write_bytes(data)
+        move(aside, path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def move(aside, path):
+    """Puts a file that was written aside in place of another, whole or not at all."""
+    _sync(aside)
+    os.replace(aside, path)
+    _sync(path.parent)  # the rename itself
+
+
+def _sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the rename itself
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -50,7 +50,8 @@ def _is_address(address):
 def _malformed(text, reason):
     return DistributionError(
         f"The addresses of workers cannot be read: {reason}. Expected in TF_CONFIG, "
-        f"for example: {_EXAMPLE}. Received: {text}"
+        f"for example: {_EXAMPLE}. Received: {text}. To train on this machine alone: "
+        "--strategy one_device."
     )
 
 

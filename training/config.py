@@ -49,7 +49,7 @@ PLANNED = {
 }
 # What a recipe may have: where it trains, unless options say so; see
 # `training.distribution`.
-_DEVICES = {"strategy": str, "cpus": int}
+_DEVICES = {"strategy": (str, None), "cpus": (int, None)}
 _SPARSIFIER_KEYS = {
     "VariationalDropout": {"strength", "kl"},
     "ARD": {"strength", "group"},
@@ -113,6 +113,8 @@ def get(name, changes=()):
     module, arguments = known[name]
     config = module.get_config(**arguments)
     for change in changes:
+        if change.startswith("devices."):
+            config.setdefault("devices", dict.fromkeys(_DEVICES))
         _apply(config, change)
     check(config)
     return config

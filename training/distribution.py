@@ -80,7 +80,7 @@ def make_strategy(settings):
     """
     kind = settings.strategy
     if kind is None:
-        is_worker = settings.workers is not None or "TF_CONFIG" in os.environ
+        is_worker = settings.workers is not None or os.environ.get("TF_CONFIG")
         kind = "multi_worker" if is_worker else "one_device"
     if kind not in STRATEGIES:
         raise DistributionError(
@@ -152,7 +152,7 @@ def multi_worker(workers=None, index=None):
         os.environ["TF_CONFIG"] = tf_config(workers, index)
     elif index is not None:
         raise DistributionError("`index` needs `workers`, the addresses of all.")
-    elif "TF_CONFIG" not in os.environ:
+    elif not os.environ.get("TF_CONFIG"):
         os.environ["TF_CONFIG"] = tf_config(*slurm_workers())
     addresses, index = read_tf_config(os.environ["TF_CONFIG"])
     check_port(addresses[index])

@@ -16,6 +16,8 @@ class Data:
     """
 
     def __init__(self, config, strategy=None):
+        self.strategy = strategy or tf.distribute.get_strategy()
+        sharing.check_batch_size(config["data"]["batch_size"], self.strategy)
         options = dict(config["data"])
         name, self.batch_size = options.pop("name"), options.pop("batch_size")
         self.options = options
@@ -27,7 +29,6 @@ class Data:
         self.n_train = len(self.examples["train"][1])
         self.steps_per_epoch = -(-self.n_train // self.batch_size)
         self.seed = config["seed"]
-        self.strategy = strategy or tf.distribute.get_strategy()
 
     def training(self, epochs, first=0):
         """Batches of epochs `first` to `epochs - 1`, one after the other."""

@@ -10,7 +10,6 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
-from keras.src.backend.tensorflow import trainer
 
 TESTED = ("3.15.1",)
 
@@ -68,6 +67,9 @@ def filled():
       replicas, and is exact.
     """
     check_version()
+    # Not above: of another version it may not be there.
+    from keras.src.backend.tensorflow import trainer
+
     reduce = trainer.reduce_per_replica
 
     def build(model, iterator=None, data_batch=None):

@@ -98,10 +98,15 @@ def _end_with(parent):
 
 
 def _pass_on(stream, index):
-    for line in stream:
+    is_read = True
+    for line in stream:  # To its end: a pipe that is full would stop the worker.
         text = line.decode(errors="replace")
-        sys.stdout.write(f"[{index}] {text}")
-        sys.stdout.flush()
+        try:
+            if is_read:
+                sys.stdout.write(f"[{index}] {text}")
+                sys.stdout.flush()
+        except OSError:
+            is_read = False  # As by `| head`.
 
 
 def _watch(processes):
@@ -130,7 +135,8 @@ def _end(processes):
     """Ends what is left of each worker's group, after a while by force."""
     for how, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
         left = [process for process in processes if process.poll() is None]
-        for process in left:
+        for process in processes:
+            # Of a worker that has ended, what it started may be left.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, how)
         deadline = time.monotonic() + (seconds or 0)

@@ -7,8 +7,9 @@ must see the same folder; only the first of them writes.
 
 import contextlib
 import json
-import os
+import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import keras
@@ -18,7 +19,8 @@ from training import checkpoints, distribution
 from training import config as configs
 from training.checkpoints import Checkpoint, CheckpointError
 
-CONFIG, SCORES, PRESET = "config.json", "scores.json", "preset"
+CONFIG, SCORES = "config.json", "scores.json"
+PRESET, TEACHER = "preset", "teacher"
 
 
 class RunFolder:
@@ -30,16 +32,20 @@ class RunFolder:
         strategy: From `distribution.make_strategy`.
 
     Raises:
-        CheckpointError: It holds a run of another recipe, or cannot be written to.
+        CheckpointError: It holds a run of another recipe, or one that no recipe is
+            known of, or is damaged.
+        OSError: It cannot be written to.
     """
 
     def __init__(self, path, config, strategy):
         self.path = Path(path)
-        self.strategy = strategy
+        self.strategy, self.stages = strategy, list(config["stages"])
         self.is_chief = distribution.is_chief(strategy)
         self.checkpoint = Checkpoint(self.path, config)
         kept = read_config(self.path)
-        if kept is not None and kept != config:
+        if kept is None:
+            self._check_is_new()
+        elif kept != config:
             found = [
                 f"{key} was {there!r} and is {here!r}"
                 for key, there, here in configs.differences(kept, config)
@@ -48,18 +54,27 @@ class RunFolder:
                 f"{self.path} holds a run of another recipe: {'; '.join(found)}. Give "
                 "another folder, or delete this one to start anew."
             )
-        if kept is None and self.is_chief:
-            self._begin(config)
-
-    def _begin(self, config):
-        try:
+        if self.is_chief:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             self.write(CONFIG, json.dumps(config, indent=1) + "\n")
-        except OSError as error:
+
+    def _check_is_new(self):
+        names = [checkpoints.NAME, *(f"{stage}.keras" for stage in self.stages)]
+        found = [name for name in names if (self.path / name).exists()]
+        if found:
             raise CheckpointError(
-                f"The run cannot be kept in {self.path}: {error}. Give a folder that "
-                "can be written to."
-            ) from error
+                f"{self.path} has {', '.join(found)}, and no {CONFIG} that says of "
+                "which recipe. Give another folder, or delete this one."
+            )
+
+    def _sweep(self):
+        """Deletes what runs that were killed had begun to write."""
+        for left in self.path.glob(f".*{checkpoints.ASIDE}"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
     def write(self, name, text):
         """Writes a text file, whole or not at all; on the first worker only."""
@@ -73,28 +88,30 @@ class RunFolder:
     def load(self, stage):
         """The model of a stage that has ended, in the scope of the strategy."""
         with self.strategy.scope():
-            return keras.models.load_model(self._model(stage))
+            return self.load_plain(stage)
 
     def load_plain(self, stage):
         """The model of a stage that has ended, in no scope."""
-        return keras.models.load_model(self._model(stage))
+        path = self._model(stage)
+        try:
+            return keras.models.load_model(path)
+        except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+            raise CheckpointError(
+                f"{path} is damaged: {error}. Delete it, and start the same command "
+                "again to train this stage anew."
+            ) from error
 
     def keep(self, stage, model):
         """Writes the model of a stage that has ended. All workers must call it."""
         aside = self.path if self.is_chief else None
         # Reading the variables waits for all workers: each saves, one keeps it.
-        with tempfile.TemporaryDirectory(prefix=".saving", dir=aside) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=".", suffix=checkpoints.ASIDE, dir=aside
+        ) as folder:
             saved = Path(folder) / "model.keras"
-            try:
-                model.save(saved)
-                if self.is_chief:
-                    os.replace(saved, self._model(stage))
-            except OSError as error:
-                raise CheckpointError(
-                    f"The network of stage '{stage}' cannot be written: {error}. Make "
-                    "room, and start the same command again: it goes on from "
-                    f"{self.checkpoint.describe()}."
-                ) from error
+            model.save(saved)
+            if self.is_chief:
+                checkpoints.move(saved, self._model(stage))
 
     def resume(self, stage, model, optimizer):
         """Gives both the state of the last checkpoint, if it is of this stage.
@@ -118,6 +135,10 @@ class RunFolder:
         keeper = _KeepCheckpoint(self.checkpoint, stage, model, self.is_chief)
         return [logger, keeper] if self.is_chief else [keeper]
 
+    def reopen(self):
+        """The run has not ended, as long as its preset is not whole."""
+        (self.path / SCORES).unlink(missing_ok=True)
+
     def end(self, scores):
         """Keeps the scores, which tell that the run has ended."""
         self.write(SCORES, json.dumps(scores, indent=1) + "\n")
@@ -127,10 +148,13 @@ class RunFolder:
         """The log of a stage, one row an epoch."""
         return self.path / f"{stage}.csv"
 
-    def where(self, stages):
+    def where(self):
         """What workers that go on together must agree on."""
-        done = [stage for stage in stages if self.has(stage)]
-        return {"stages that ended": done, "checkpoint": self.checkpoint.describe()}
+        state = self.checkpoint.load()
+        return {
+            "stages that ended": [stage for stage in self.stages if self.has(stage)],
+            "checkpoint": None if state is None else [state.stage, state.epoch],
+        }
 
     def _model(self, stage):
         return self.path / f"{stage}.keras"
@@ -159,7 +183,14 @@ class _KeepCheckpoint(keras.callbacks.Callback):
 def read_config(path):
     """The recipe of the run that a folder holds, or `None`."""
     path = Path(path) / CONFIG
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is damaged: {error}. Delete the folder to start the run anew."
+        ) from error
 
 
 def is_done(config, path):
@@ -170,11 +201,15 @@ def is_done(config, path):
 def remove(path):
     """Deletes a run, and leaves other files of the folder."""
     path = Path(path)
-    for name in (CONFIG, SCORES, checkpoints.NAME):
+    config = read_config(path)
+    if config is None:
+        return
+    remove(path / TEACHER)
+    models = [f"{stage}.keras" for stage in config["stages"]]
+    logs = [f"{stage}.csv" for stage in config["stages"]]
+    # The recipe last, which says what the others are.
+    for name in (SCORES, checkpoints.NAME, *models, *logs, CONFIG):
         (path / name).unlink(missing_ok=True)
-    for pattern in ("*.keras", "*.csv"):
-        for file in path.glob(pattern):
-            file.unlink()
 
 
 def _keep_rows(path, epochs):

@@ -8,6 +8,17 @@ from training.cluster import DistributionError
 _ALL = 2**31  # A batch of all there is.
 
 
+def check_batch_size(batch_size, strategy):
+    """Raises where a batch has too few examples for the replicas of a strategy."""
+    replicas = strategy.num_replicas_in_sync
+    if batch_size < replicas:
+        raise DistributionError(
+            "A batch needs an example for each replica. Received: batch size "
+            f"{batch_size}, {replicas} replicas. Make batches larger, or use fewer "
+            "devices."
+        )
+
+
 def training_batches(batches, strategy, batch_size):
     """Divides each batch among the replicas, for `fit`.
 
@@ -27,13 +38,8 @@ def training_batches(batches, strategy, batch_size):
         What `fit` takes, with `steps_per_epoch`; it begins again after its end. For
         one replica, the dataset as it is.
     """
+    check_batch_size(batch_size, strategy)
     replicas = strategy.num_replicas_in_sync
-    if batch_size < replicas:
-        raise DistributionError(
-            "A batch needs an example for each replica. Received: batch size "
-            f"{batch_size}, {replicas} replicas. Make batches larger, or use fewer "
-            "devices."
-        )
 
     def share(replica, x, y, sample_weight=None):
         size = _size(x)

@@ -8,13 +8,15 @@ import contextlib
 import dataclasses
 
 import keras
+import numpy as np
 
 import cvzoo
 from cvzoo import compiling
 from training import config as configs
 from training import distillation, distribution, keras_gaps
-from training.callbacks import ProgressBar, StepDecay, StopOnNaN
-from training.run_folder import RunFolder
+from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
+from training.cluster import DistributionError
+from training.run_folder import TEACHER, RunFolder
 
 
 @dataclasses.dataclass
@@ -65,8 +67,6 @@ def _pretrained(config, stage, data, folder, quiet):
     keras.utils.set_random_seed(config["seed"])
     with data.strategy.scope():
         model = learner = cvzoo.create_model(**config["model"])
-        if data.strategy.num_replicas_in_sync > 1:
-            distribution.synchronize_batch_norm(model)
         compile_for(model, config, data.strategy)
         if teacher is not None:
             learner = distillation.distiller(teacher, model, settings)
@@ -79,10 +79,19 @@ def _pretrained(config, stage, data, folder, quiet):
 
 def _teacher(config, data, folder, quiet):
     """The trained network that another one learns from; kept in the run's folder."""
+    if data.strategy.num_replicas_in_sync > 1:
+        raise DistributionError(
+            "Learning from a teacher works on one device: Keras' distillation ignores "
+            "the sample weights that make shares of a batch equal. Received: "
+            f"{data.strategy.num_replicas_in_sync} replicas. Use --strategy one_device."
+        )
     teacher = distillation.teacher_config(config)
     if folder is not None:
-        folder = RunFolder(folder.path / "teacher", teacher, data.strategy)
-    return train(teacher, data, folder, quiet).model
+        folder = RunFolder(folder.path / TEACHER, teacher, data.strategy)
+    trained = train(teacher, data, folder, quiet)
+    if folder is not None:
+        folder.checkpoint.remove()
+    return trained.model
 
 
 def compress(config, pretrained, data, folder=None, quiet=False):
@@ -153,8 +162,10 @@ def compile_settings(config):
 
 def compile_for(model, config, strategy=None):
     """Compiles a model as a recipe says, with a fresh optimizer."""
-    is_divided = strategy is not None and strategy.num_replicas_in_sync > 1
-    adam = keras_gaps.Adam if is_divided else keras.optimizers.Adam
+    adam = keras.optimizers.Adam
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        adam = keras_gaps.Adam
+        distribution.synchronize_batch_norm(model)
     compiling.compile_model(model, compile_settings(config), adam)
 
 
@@ -212,11 +223,23 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
         except BaseException:
             # Keras calls it after a normal end only. A log that was not begun has none.
             for callback in callbacks:
-                with contextlib.suppress(AttributeError):
+                with contextlib.suppress(AttributeError, OSError):
                     callback.on_train_end()
             raise
+    _check_finite(kept, stage)
     if folder is not None:
         folder.keep(stage, kept)
+
+
+def _check_finite(model, stage):
+    """Raises where the last step, which no loss came after, made NaN."""
+    for variable in model.variables:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable))):
+            raise DivergenceError(
+                f"Variable {variable.path} is not finite at the end of stage "
+                f"'{stage}', whose network is not kept. Try a smaller learning rate or "
+                "`global_clipnorm`."
+            )
 
 
 def evaluate(model, data, stage, scores=None):

@@ -1,9 +1,10 @@
-"""`training.train` that stays for long inside one write of a checkpoint.
+"""`training.train` that stays for long inside one write of a file.
 
 For `training.chaos`, which kills it there. `CHAOS_PIDS` is a folder that gets a file
-with each worker's process number. When the system is asked for the n-th time to bring
-a file or a folder to the disk, n being `CHAOS_SYNC`, the file `CHAOS_PIDS/writing`
-appears and nothing more happens.
+with each worker's process number, and a file `epochs` with a line for each epoch that
+begins or ends. When the system is asked for the n-th time to bring a file or a folder
+to the disk, n being `CHAOS_SYNC`, the file `writing` appears there with the process
+number, and nothing more happens.
 """
 
 import itertools
@@ -24,12 +25,31 @@ def main(arguments=None):
     def stretched(descriptor):
         sync(descriptor)
         if next(calls) == stop_at:
-            (folder / "writing").touch()
+            aside = folder / "aside"
+            aside.write_text(str(os.getpid()))
+            aside.rename(folder / "writing")
             time.sleep(600)
 
-    from training import train
+    from training import stages, train
 
-    with mock.patch.object(os, "fsync", stretched):
+    class Counted(stages.StopOnNaN):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            self.note("begin", epoch)
+
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            self.note("end", epoch)
+
+        def note(self, what, epoch):
+            # All workers write the same line.
+            with open(folder / "epochs", "a", encoding="ascii") as log:
+                log.write(f"{what} {self.stage} {epoch}\n")
+
+    with (
+        mock.patch.object(os, "fsync", stretched),
+        mock.patch.object(stages, "StopOnNaN", Counted),
+    ):
         return train.main(arguments)
 
 

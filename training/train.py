@@ -8,6 +8,7 @@ same command goes on after the last whole epoch.
 
 import argparse
 import copy
+import json
 import sys
 from pathlib import Path
 
@@ -30,8 +31,11 @@ LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
 )
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker of the run has ended, or cannot be reached."""
 
 
 def save(compact, baseline, found, config, data, folder):
@@ -84,11 +88,35 @@ def run(config, workdir, quiet=False, strategy=None):
         CheckpointError: The folder holds another recipe's run, or nothing can be
             written.
         DivergenceError: The loss became NaN.
+        WorkerLostError: Another worker ended.
     """
+    # As it will be read: tuples become lists.
+    config = json.loads(json.dumps(config))
+    config.pop("devices", None)  # The result does not depend on them.
     data = examples.Data(config, strategy)
+    strategy = data.strategy
+    agreement.check_workers_agree(strategy, recipe=config)
+    try:
+        return _run(config, Path(workdir), data, quiet)
+    except OSError as error:
+        raise CheckpointError(
+            f"The run cannot be kept in {workdir}: {error}. Make room, or let the "
+            "folder be written to, and start the same command again: it goes on from "
+            "what is there."
+        ) from error
+    except LOST as error:
+        if not has_several_workers(strategy):
+            raise
+        raise WorkerLostError(
+            "Another worker ended or cannot be reached. Start the same command on all "
+            "workers again: the run goes on after its last whole epoch. "
+            f"({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+
+
+def _run(config, workdir, data, quiet):
     folder = RunFolder(workdir, config, data.strategy)
-    state = {"recipe": config, "folder": folder.where(config["stages"])}
-    agreement.check_workers_agree(data.strategy, state)
+    agreement.check_workers_agree(data.strategy, folder=folder.where())
     quiet = quiet or not folder.is_chief
     trained = stages.train(config, data, folder, quiet)
     finished = None
@@ -109,6 +137,7 @@ def finish(config, scores, data, folder, quiet=False):
     if "sparsify" in config["stages"]:
         baseline = folder.load_plain(configs.first_stage(config))
         compact = cvzoo.shrink(compact)
+    folder.reopen()
     preset = save(compact, baseline, scores, config, data, folder.path / PRESET)
     folder.end(scores)
     if not quiet:
@@ -164,7 +193,6 @@ def main(arguments=None):
         # Before TensorFlow runs anything.
         settings = distribution.settings_from(options, config)
         strategy = distribution.make_strategy(settings)
-        config.pop("devices", None)  # The result does not depend on them.
         if options.deterministic:
             keras.utils.set_random_seed(config["seed"])
             tf.config.experimental.enable_op_determinism()
@@ -173,15 +201,8 @@ def main(arguments=None):
     except (ValueError, DivergenceError, CheckpointError, KerasVersionError) as error:
         print(f"training.train: {error}", file=sys.stderr)
         return 2
-    except LOST as error:
-        if not has_several_workers(strategy):
-            raise
-        print(
-            "training.train: another worker ended or cannot be reached. Start the "
-            "same command on all workers again: the run goes on after its last whole "
-            f"epoch. ({str(error).splitlines()[0]})",
-            file=sys.stderr,
-        )
+    except WorkerLostError as error:
+        print(f"training.train: {error}", file=sys.stderr)
         return 3
     return 0
 

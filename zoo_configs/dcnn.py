@@ -211,7 +211,7 @@ DATASETS = {
             "samples": 512,
         },
         "optimizer": {"drop_factor": 0.1, "drop_at": 0.7, "global_clipnorm": 1.0},
-        # Others 1e-3. Of two to four tried, the best on the validation split of seed 10.
+        # Others 1e-3. Of two to four tried, the best on validation signals of seed 10.
         "learning_rate": {
             "dcnn": 1e-2,
             "dcnn_small_dense": 3e-3,

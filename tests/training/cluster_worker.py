@@ -142,14 +142,16 @@ def stock_fit(strategy):
 def main(folder):
     strategy = distribution.make_strategy(distribution.Settings())
     index = strategy.cluster_resolver.task_id
-    agreement.check_workers_agree(strategy, {"seed": 0})
+    agreement.check_workers_agree(strategy, recipe={"seed": 0})
     whole_run(strategy, Path(folder) / "run")
     results = {
         "is chief": distribution.is_chief(strategy),
         "files": sharing.files_of_worker(["a", "b", "c"], strategy),
         "too few files": message_of(sharing.files_of_worker, ["a"], strategy),
         "disagreement": message_of(
-            agreement.check_workers_agree, strategy, {"seed": index, "epochs": 3}
+            lambda: agreement.check_workers_agree(
+                strategy, recipe={"seed": index, "epochs": 3}
+            )
         ),
         "stock": message_of(stock_fit, strategy),
         "noise": noise(strategy),

@@ -101,10 +101,10 @@ def test_changes_from_the_command_line():
 
 
 def test_a_recipe_may_say_where_it_trains():
-    config = configs.get(NAME)
-    configs.check({**config, "devices": {"strategy": "mirrored"}})
+    config = configs.get(NAME, ["devices.strategy=mirrored", "devices.cpus=2"])
+    assert config.pop("devices") == {"strategy": "mirrored", "cpus": 2}
     with pytest.raises(ConfigError, match=r"recipe.devices.*\['gpus'\]"):
-        configs.check({**config, "devices": {"gpus": 2}})
+        configs.check({**config, "devices": {"strategy": None, "gpus": 2}})
     with pytest.raises(ConfigError, match="devices` must be of type dict"):
         configs.check({**config, "devices": "mirrored"})
 

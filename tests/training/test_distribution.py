@@ -114,6 +114,20 @@ def test_batch_norm_of_a_recipe_s_network_is_that_of_one_device():
         np.testing.assert_allclose(left, right, atol=1e-4)
 
 
+def test_a_network_from_one_device_is_synchronized_when_two_go_on():
+    config = train.quick(configs.get("radio_net_complex_vd_radio"))
+    model = cvzoo.create_model(**config["model"])
+    stages.compile_for(model, config, two_replicas())
+    norms = [layer for layer in model.layers if hasattr(layer, "synchronized")]
+    assert norms and all(layer.synchronized for layer in norms)
+
+
+def test_learning_from_a_teacher_is_for_one_device():
+    config = train.quick(configs.get("dcnn_distilled_digits"))
+    with pytest.raises(DistributionError, match="a teacher works on one device"):
+        stages.pretrain(config, examples.Data(config, two_replicas()), quiet=True)
+
+
 @pytest.mark.parametrize("name", cluster_worker.MODELS)
 def test_two_replicas_learn_what_one_device_learns(name):
     found = cluster_worker.learn(two_replicas(), name)
@@ -301,6 +315,11 @@ def test_slurm_numbers_hosts_as_it_lists_them(monkeypatch):
     monkeypatch.delenv("SLURM_STEP_NODELIST")
     with pytest.raises(DistributionError, match="--workers host:port"):
         distribution.slurm_workers()
+
+
+def test_an_empty_tf_config_means_one_device(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")
+    assert distribution.make_strategy(Settings()) is tf.distribute.get_strategy()
 
 
 def test_options_become_settings():

@@ -92,3 +92,24 @@ def test_no_worker_outlives_its_launcher(how, tmp_path):
     assert launcher.returncode == (
         -how if how == signal.SIGKILL else 128 + signal.SIGINT
     )
+
+
+def test_workers_go_on_when_nobody_reads_their_output(tmp_path):
+    code = "for _ in range(20000): print('a line of some length')\n"
+    launcher = start(tmp_path, code)
+    launcher.stdout.readline()
+    launcher.stdout.close()
+    with launcher.stderr:
+        assert launcher.wait(timeout=60) == 0
+
+
+def test_what_a_worker_started_ends_with_it(tmp_path):
+    code = (
+        "import subprocess\n"
+        "child = subprocess.Popen(['sleep', '100'])\n"
+        "print('child', child.pid, flush=True)\n"
+    )
+    launcher = start(tmp_path, code, workers=1)
+    out, _ = launcher.communicate(timeout=60)
+    (child,) = re.findall(r"child (\d+)", out)
+    assert wait_until_gone([int(child)]) == []

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+import cvzoo
 from training import compare, examples, run_folder, stages, train
 from training import config as configs
+from training.callbacks import DivergenceError
 from training.checkpoints import Checkpoint, CheckpointError
 from training.run_folder import RunFolder
 
@@ -87,7 +89,7 @@ def test_a_run_goes_on_bit_by_bit(tmp_path, config, data, whole, monkeypatch, st
 def test_a_stage_that_has_ended_is_not_trained_again(
     tmp_path, config, data, whole, monkeypatch
 ):
-    def killed_while_saving(self, stage, model):
+    def killed_while_saving(*_, **__):
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -117,26 +119,88 @@ def test_a_folder_with_another_recipe_s_run_is_refused(tmp_path, config, data, c
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_of(tmp_path, config, data):
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_of(tmp_path, config):
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="cannot be kept.*can be written to"):
-        RunFolder(tmp_path / "file" / "run", config, data.strategy)
+    with pytest.raises(CheckpointError, match="cannot be kept in .*Make room, or let"):
+        train.run(config, tmp_path / "file" / "run", quiet=True)
 
 
-def test_a_full_disk_leaves_the_checkpoint(tmp_path, config, data, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (keras.callbacks.CSVLogger, "on_epoch_end"),
+        (keras.Model, "save"),
+        (cvzoo, "save_preset"),
+    ],
+)
+def test_a_full_disk_stops_a_run_which_then_goes_on(
+    tmp_path, config, whole, monkeypatch, owner, name
+):
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(CheckpointError, match="No space.*start the same command again"),
+    ):
+        patched.setattr(owner, name, full)
+        train.run(config, tmp_path, quiet=True)
+    assert not run_folder.is_done(config, tmp_path)
+    assert train.run(config, tmp_path, quiet=True).scores == whole[0]
+    assert run_folder.is_done(config, tmp_path)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_recipe_with_a_tuple_goes_on(tmp_path):
+    arguments = [NAME, "--workdir", str(tmp_path), "--quicktest"]
+    arguments += ["--set", "model.input_shape=(8, 8, 1)"]
+    assert train.main(arguments) == 0
+    assert train.main(arguments) == 0
+
+
+def test_stages_of_no_known_recipe_are_refused(tmp_path, config, data):
+    RunFolder(tmp_path, config, data.strategy)
+    (tmp_path / "sparsify.keras").touch()
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="has sparsify.keras, and no config.json"):
+        RunFolder(tmp_path, config, data.strategy)
+
+
+def test_damaged_files_are_named(tmp_path, config, data):
     folder = RunFolder(tmp_path, config, data.strategy)
-    folder.checkpoint.save("pretrain", 3, {"model/0": np.zeros(2)})
+    (tmp_path / "pretrain.keras").write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match="pretrain.keras is damaged.*Delete it"):
+        folder.load("pretrain")
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(CheckpointError, match="config.json is damaged"):
+        RunFolder(tmp_path, config, data.strategy)
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keras.Model, "save", full)
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    with pytest.raises(CheckpointError, match="No space.*goes on from epoch 3"):
-        folder.keep("pretrain", model)
-    assert folder.checkpoint.load().epoch == 3
-    assert not folder.has("pretrain")
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint.safetensors", "config.json"]
+def test_what_killed_runs_had_begun_to_write_is_deleted(tmp_path, config, data):
+    (tmp_path / ".checkpoint.safetensors.123.part").touch()
+    (tmp_path / ".abc.part").mkdir()
+    (tmp_path / ".abc.part" / "model.keras").touch()
+    (tmp_path / ".other").touch()
+    RunFolder(tmp_path, config, data.strategy)
+    assert sorted(os.listdir(tmp_path)) == [".other", "config.json"]
+
+
+def test_a_last_step_that_makes_nan_keeps_no_network(
+    tmp_path, config, data, monkeypatch
+):
+    class Poison(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            self.model.trainable_variables[0].assign(
+                self.model.trainable_variables[0] * np.nan
+            )
+
+    make = RunFolder.callbacks
+    monkeypatch.setattr(RunFolder, "callbacks", lambda *a: [*make(*a), Poison()])
+    with pytest.raises(DivergenceError, match="not finite at the end of .*pretrain"):
+        run_in(tmp_path, config, data)
+    assert not (tmp_path / "pretrain.keras").exists()
 
 
 def test_weights_that_are_no_numbers_replace_no_checkpoint(tmp_path, config, data):
@@ -153,9 +217,11 @@ def test_weights_that_are_no_numbers_replace_no_checkpoint(tmp_path, config, dat
 
 def test_a_run_can_be_removed_and_other_files_stay(tmp_path, config, data):
     folder = RunFolder(tmp_path, config, data.strategy)
+    RunFolder(tmp_path / run_folder.TEACHER, config, data.strategy)
     folder.checkpoint.save("pretrain", 1, {})
-    for name in ("pretrain.keras", "pretrain.csv", "scores.json", "notes.txt"):
+    for name in ("pretrain.keras", "pretrain.csv", "scores.json", "notes.csv"):
         (tmp_path / name).touch()
     run_folder.remove(tmp_path)
-    assert os.listdir(tmp_path) == ["notes.txt"]
+    assert sorted(os.listdir(tmp_path)) == ["notes.csv", "teacher"]
+    assert os.listdir(tmp_path / "teacher") == []
     run_folder.remove(tmp_path / "none")
