@@ -7,33 +7,36 @@ of N GPUs sends 2 (N - 1) / N times those bytes through each link, and waits 2 (
 times for the next message.
 """
 
+import statistics
+import time
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 import cvzoo
-from tests.benchmarks import timing
 from training import distribution, keras_gaps, sharing
 
-STEPS = 5
+ROUNDS, STEPS, WARM_UP = 5, 10, 3
 GIGABITS = (10, 100)
 GPUS = (8, 64)
 MESSAGE_SECONDS = 20e-6
+# Network and batch size of all replicas.
 NETWORKS = {
-    "dense 4096": lambda: dense(4096),
-    "diagonal-circulant 4096": lambda: circulant(4096),
-    "two_layer_dense, complex": lambda: cvzoo.create_model("two_layer_dense"),
-    "the same with VD": lambda: divergence("two_layer_dense"),
-    "radio_net": lambda: cvzoo.create_model("radio_net"),
+    "dense 4096": (lambda: dense(4096), 512),
+    "diagonal-circulant 4096": (lambda: circulant(4096), 512),
+    "two_layer_dense, complex": (lambda: cvzoo.create_model("two_layer_dense"), 128),
+    "the same with VD": (lambda: divergence("two_layer_dense"), 128),
+    "radio_net": (lambda: cvzoo.create_model("radio_net"), 256),
 }
 REDUCED = {
     "dcnn, dense": lambda: cvzoo.create_model("dcnn", layer="dense", depth=1),
     "dcnn, diagonal-circulant": lambda: cvzoo.create_model("dcnn"),
     "scattering_dcnn": lambda: cvzoo.create_model("scattering_dcnn"),
     "lenet": lambda: cvzoo.create_model("lenet"),
-    "two_layer_dense, complex": NETWORKS["two_layer_dense, complex"],
-    "the same with VD": NETWORKS["the same with VD"],
-    "radio_net": NETWORKS["radio_net"],
+    "two_layer_dense, complex": NETWORKS["two_layer_dense, complex"][0],
+    "the same with VD": NETWORKS["the same with VD"][0],
+    "radio_net": NETWORKS["radio_net"][0],
     "preset two_layer_dense … digits": lambda: preset("two_layer_dense"),
     "the same, before compression": lambda: before("two_layer_dense"),
     "preset radio_net": lambda: preset("radio_net"),
@@ -98,18 +101,39 @@ def compiled(strategy, make):
     return model
 
 
+class Watch(keras.callbacks.Callback):
+    """Median milliseconds of a step, without the first ones."""
+
+    def on_train_begin(self, logs=None):
+        self.ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(time.perf_counter())
+
+    def milliseconds(self):
+        return 1000 * statistics.median(np.diff(self.ends[WARM_UP:]))
+
+
 def trainer(strategy, make, batch_size):
-    """A function that trains for some steps."""
+    """A function that trains for some steps, and gives the milliseconds of one."""
     model = compiled(strategy, make)
     shape = (batch_size, *model.inputs[0].shape[1:])
     values = np.random.default_rng(0).normal(size=shape).astype("float32")
     batch = tf.cast(values, model.inputs[0].dtype), tf.zeros(batch_size, tf.int32)
     batches = tf.data.Dataset.from_tensors(batch).repeat()
     shares = sharing.training_batches(batches, strategy, batch_size)
+    watch = Watch()
 
     def run():
         with keras_gaps.filled_for(strategy):
-            model.fit(shares, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+            model.fit(
+                shares,
+                steps_per_epoch=STEPS,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watch],
+            )
+        return watch.milliseconds()
 
     return run
 
@@ -146,18 +170,26 @@ def main():
         "mirrored, 1 replica": one,
         "mirrored, 2 replicas": distribution.mirrored(2),
     }
-    for batch_size in (64, 1024):
-        for name, make in NETWORKS.items():
-            times = timing.show(
-                f"{STEPS} steps of {name}, batch {batch_size}",
-                {
-                    label: trainer(strategy, make, batch_size)
-                    for label, strategy in strategies.items()
-                },
-                bound="×1.1 with 1 replica for steps of 100 ms and more",
+    print("a step, ms (bound ×1.1 with 1 replica for steps of 100 ms and more)")
+    for name, (make, batch_size) in NETWORKS.items():
+        runs = {
+            label: trainer(strategy, make, batch_size)
+            for label, strategy in strategies.items()
+        }
+        times = {label: [] for label in runs}
+        for number in range(ROUNDS + 1):
+            for label, run in runs.items():
+                found = run()
+                if number:
+                    times[label].append(found)
+        print(f"{name}, batch {batch_size}")
+        for label, values in times.items():
+            ratios = np.divide(values, times["plain"])
+            print(
+                f"  {label:42} {statistics.median(values):8.1f} ms   "
+                f"×{statistics.median(ratios):.2f}",
+                flush=True,
             )
-            plain, single, _ = (value / STEPS for value in times.values())
-            print(f"  a step: {plain:.1f} ms; one replica adds {single - plain:.1f} ms")
     columns = [(gpus, gigabits) for gpus in GPUS for gigabits in GIGABITS]
     heads = "".join(f"{f'{n} GPUs, {g} Gbit/s':>20}" for n, g in columns)
     print(f"{'summed in a step':34} {'bytes':>12}{heads}")
