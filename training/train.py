@@ -110,7 +110,7 @@ def run(config, workdir, quiet=False, strategy=None):
         raise WorkerLostError(
             "Another worker ended or cannot be reached. Start the same command on all "
             "workers again: the run goes on after its last whole epoch. "
-            f"({type(error).__name__}: {str(error)[:200]})"
+            f"({type(error).__name__})"
         ) from error
 
 

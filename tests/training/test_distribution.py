@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -32,7 +33,7 @@ from training import (
     train,
 )
 from training import config as configs
-from training.cluster import DistributionError, read_tf_config, tf_config
+from training.cluster import DistributionError, free_ports, read_tf_config, tf_config
 from training.distribution import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -65,6 +66,33 @@ def cluster(tmp_path_factory):
     found = [dict(np.load(folder / f"worker{index}.npz")) for index in (0, 1)]
     found[0]["folder"] = folder
     return found
+
+
+@pytest.mark.slow
+def test_a_worker_whose_peer_is_killed_says_so_and_ends(tmp_path):
+    addresses = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    recipe = "two_layer_dense_complex_vd_digits"
+    command = [sys.executable, "-m", "training.train", recipe]
+    command += ["--workdir", str(tmp_path / "run"), "--workers", addresses]
+    first, second = (
+        subprocess.Popen(
+            [*command, "--index", str(index)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in (0, 1)
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoint.safetensors").exists():
+        assert time.monotonic() < deadline and first.poll() is None
+        time.sleep(0.1)
+    second.kill()
+    second.communicate()
+    _, errors = first.communicate(timeout=120)
+    assert first.returncode == 3
+    assert "Another worker ended or cannot be reached. Start the same" in errors
 
 
 def assert_same_training(found, expected):
