@@ -35,7 +35,16 @@ def trained():
     return model
 
 
-@pytest.mark.parametrize("method", METHODS)
+IN_EVERY_RUN = ("variational_dropout", "unit_ard_magnitude")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+        for name in METHODS
+    ],
+)
 def test_a_target_compression_is_met(trained, method):
     before = trained.get_weights()
     compact, report = cvzoo.compress(
@@ -112,8 +121,13 @@ def failing(failing_stage, trials):
     return fit_or_diverge
 
 
-@pytest.mark.parametrize("stage", ["sparsification", "fine-tuning"])
-@pytest.mark.parametrize("target", ["max_metric_loss", "target_compression"])
+@pytest.mark.parametrize(
+    ("target", "stage"),
+    [
+        ("max_metric_loss", "sparsification"),
+        ("target_compression", "fine-tuning"),
+    ],
+)
 def test_a_trial_that_diverges_costs_only_itself(trained, stage, target, monkeypatch):
     monkeypatch.setattr(compressing._Stages, "_fit", failing(stage, {1}))
     compact, report = cvzoo.compress(
