@@ -86,6 +86,11 @@ def factorize(
     check_size("starts", starts)
     model = sparsity.without_sparsifiers(model)
     chosen = _chosen(model, layers)
+    if not chosen:
+        raise ValueError(
+            "`factorize` replaces dense layers with a real kernel that is not "
+            f"quantized. Model '{model.name}' has none."
+        )
     if method == "low_rank":
         _check_rank(model, rank, layers or [])
     made = {}

@@ -231,3 +231,9 @@ LOGITS_OF_4 = {"method": "low_rank", "rank": 4, "layers": ["logits"]}
 def test_wrong_arguments_are_told(arguments, message):
     with pytest.raises(ValueError, match=message):
         cvzoo.factorize(dense_model(), **arguments)
+
+
+def test_a_model_without_dense_layers_is_told_of():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.ReLU(name="relu")])
+    with pytest.raises(ValueError, match="replaces dense layers.* has none"):
+        cvzoo.factorize(model, "low_rank", rank=1)

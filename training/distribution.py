@@ -7,6 +7,7 @@ for several. `multi_worker` is one process a machine, of several that train toge
 import dataclasses
 import functools
 import os
+import sys
 
 import tensorflow as tf
 
@@ -156,6 +157,14 @@ def multi_worker(workers=None, index=None):
         os.environ["TF_CONFIG"] = tf_config(*slurm_workers())
     addresses, index = read_tf_config(os.environ["TF_CONFIG"])
     check_port(addresses[index])
+    if len(addresses) > 1:
+        # TensorFlow waits without a word, and without an end.
+        print(
+            f"Worker {index} of {len(addresses)} waits for all others: "
+            f"{', '.join(addresses)}",
+            file=sys.stderr,
+            flush=True,
+        )
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:

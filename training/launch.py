@@ -38,6 +38,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.local < 1:
         parser.error(f"--local must be positive. Received: {options.local}")
+    if {"one_device", "mirrored"}.intersection(options.arguments):
+        parser.error(
+            "workers train together by --strategy multi_worker, which is the default "
+            f"here. Received: {' '.join(options.arguments)}"
+        )
     command = [sys.executable, "-m", options.module, *options.arguments]
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -206,6 +206,8 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
             first = folder.resume(stage, kept, model.optimizer)
         callbacks += folder.callbacks(stage, kept)
     if not quiet:
+        if first:
+            print(f"Goes on after epoch {first} of stage '{stage}'.")
         callbacks.append(ProgressBar(stage, epochs, first))
     if first < epochs:
         batches = data.training(epochs, first)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from training import launch
+
 ROOT = Path(__file__).parent.parent.parent
 # What the workers run is written to a folder, as a module of a name of its own.
 WORKER = "a_worker_of_the_tests"
@@ -113,3 +115,11 @@ def test_what_a_worker_started_ends_with_it(tmp_path):
     out, _ = launcher.communicate(timeout=60)
     (child,) = re.findall(r"child (\d+)", out)
     assert wait_until_gone([int(child)]) == []
+
+
+@pytest.mark.parametrize("strategy", ["mirrored", "one_device"])
+def test_workers_that_would_not_train_together_are_refused(strategy, capsys):
+    arguments = ["--local", "2", "NAME", "--strategy", strategy]
+    with pytest.raises(SystemExit):
+        launch.main(arguments)
+    assert "train together by --strategy multi_worker" in capsys.readouterr().err
