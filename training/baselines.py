@@ -11,7 +11,6 @@ result, the other trained rows as many bytes.
 import argparse
 import copy
 import dataclasses
-import json
 import lzma
 import math
 import sys
@@ -26,7 +25,7 @@ import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
 from training import config as configs
-from training import equal_bytes, examples, pictures, stages
+from training import equal_bytes, examples, pictures, run_folder, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Run:
     @classmethod
     def open(cls, workdir):
         workdir = Path(workdir)
-        config = json.loads((workdir / "config.json").read_text())
+        config = run_folder.read_config(workdir)
         return cls(config, examples.Data(config), workdir)
 
     def pretrained(self):

@@ -5,9 +5,9 @@
 A run of three stages, on digits, is made once without a kill. Then each trial starts it
 in a folder of its own, kills it (SIGKILL), and starts the same command again. Two kills
 of three come at a time that is uniform over the run, the others inside a write of a
-checkpoint. All numbers of the trained network, and the bytes of the preset's weights,
-must be those of the run that was not killed. With `--local N` there are N workers, of
-which one is killed; the launcher ends the others.
+file, nearly always a checkpoint. All numbers of the trained network, and the bytes of
+the preset's weights, must be those of the run that was not killed. With `--local N`
+there are N workers, of which one is killed; the launcher ends the others.
 """
 
 import argparse

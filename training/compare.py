@@ -63,11 +63,11 @@ def kept_row(workdir, *job):
     The file also keeps what the row was made for: another recipe, or another strength,
     makes it anew.
     """
-    from training import baselines
+    from training import baselines, run_folder
 
     name = re.sub(r"\W+", "_", " ".join(str(word) for word in job[:2]))
     path = workdir / "rows" / f"{name}.json"
-    config = json.loads((workdir / "config.json").read_text())
+    config = run_folder.read_config(workdir)
     made_for = json.loads(json.dumps({"config": config, "job": job}))
     if path.exists():
         kept = json.loads(path.read_text())

@@ -33,7 +33,7 @@ from training import (
     train,
 )
 from training import config as configs
-from training.cluster import DistributionError, free_ports, read_tf_config, tf_config
+from training.cluster import DistributionError, free_ports
 from training.distribution import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -225,100 +225,6 @@ def test_keras_itself_still_fails_on_several_workers(cluster):
             "Keras trains on several workers by itself now: take that part out of "
             "training/keras_gaps.py."
         )
-
-
-def rows_of(shares, steps):
-    """All replicas' parts of each step, as lists of arrays."""
-    strategy = two_replicas()
-    for _, step in zip(range(steps), shares, strict=False):
-        yield [
-            [np.asarray(one) for one in strategy.experimental_local_results(part)]
-            for part in step
-        ]
-
-
-def test_shares_make_up_the_batches_of_one_device():
-    x = np.arange(12, dtype=np.float32)
-    batches = tf.data.Dataset.from_tensor_slices((x, 10 * x)).batch(5)
-    shares = sharing.training_batches(batches, two_replicas(), 5)
-    steps = list(rows_of(shares, 3))
-    for start, (inputs, labels, weights) in zip((0, 5, 10), steps, strict=True):
-        batch = x[start : start + 5]
-        np.testing.assert_array_equal(np.concatenate(inputs), batch)
-        np.testing.assert_array_equal(np.concatenate(labels), 10 * batch)
-        # As Keras computes it: the mean over replicas of means over shares.
-        means = [np.mean(w * v) for w, v in zip(weights, inputs, strict=True)]
-        np.testing.assert_allclose(np.mean(means), batch.mean(), rtol=1e-6)
-
-
-def test_evaluation_counts_each_example_once():
-    x = np.arange(11, dtype=np.float32)
-    batches = tf.data.Dataset.from_tensor_slices((x, x)).batch(5)
-    shares, steps = sharing.evaluation_batches(batches, two_replicas())
-    parts = [part for step in rows_of(shares, steps) for part in step[0]]
-    assert steps == 2
-    assert min(len(part) for part in parts) > 0
-    np.testing.assert_array_equal(np.concatenate(parts), x)
-
-
-def test_metrics_are_those_of_all_examples():
-    strategy = two_replicas()
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(41, 3)).astype(np.float32)
-    y = generator.integers(0, 3, 41)
-    with strategy.scope():
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
-        model.compile(
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
-    shares, steps = sharing.evaluation_batches(batches, strategy)
-    with keras_gaps.filled():
-        found = model.evaluate(shares, steps=steps, return_dict=True, verbose=0)
-    kernel, bias = model.get_weights()
-    logits = np.float64(x @ kernel + bias)
-    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(41), y]
-    np.testing.assert_allclose(found["loss"], losses.mean(), rtol=1e-6)
-    np.testing.assert_allclose(
-        found["accuracy"], (logits.argmax(1) == y).mean(), rtol=1e-6
-    )
-
-
-def test_a_batch_must_hold_an_example_for_each_replica():
-    batches = tf.data.Dataset.from_tensors((tf.ones((1, 2)), tf.ones((1, 1))))
-    with pytest.raises(DistributionError, match="batch size 1, 2 replicas"):
-        sharing.training_batches(batches, two_replicas(), 1)
-    with pytest.raises(DistributionError, match="known length"):
-        sharing.evaluation_batches(batches.filter(lambda *_: True), two_replicas())
-
-
-GOOD = tf_config(["host1:1", "host2:2"], 1)
-
-
-def test_addresses_come_from_tf_config():
-    assert read_tf_config(GOOD) == (["host1:1", "host2:2"], 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "JSONDecodeError"),
-        ("[]", "TypeError"),
-        ('{"cluster": {}}', "KeyError: 'task'"),
-        (GOOD.replace("host1:1", "host1"), "'host1' is no 'host:port'"),
-        (GOOD.replace("host1:1", "host1:99999"), "'host1:99999' is no"),
-        (GOOD.replace("host1:1", "host2:2"), "the same address"),
-        (GOOD.replace('"index": 1', '"index": 2'), "'index' must be from 0 to 1"),
-        (GOOD.replace('"type": "worker"', '"type": "ps"'), "must be 'worker'"),
-        (GOOD.replace('["host1:1", "host2:2"]', '"host1:1"'), "must list addresses"),
-    ],
-)
-def test_a_malformed_tf_config_is_told_with_an_example(text, reason):
-    with pytest.raises(DistributionError) as caught:
-        read_tf_config(text)
-    assert reason in str(caught.value)
-    assert '"task": {"type": "worker", "index": 0}' in str(caught.value)
 
 
 def test_a_port_in_use_is_told_before_workers_are_joined(monkeypatch):
