@@ -239,7 +239,8 @@ def write(config, workdirs, rows_by_fold, ours, out):
     )
     title = data.module.ABOUT["name"]
     if len(workdirs) > 1:
-        title += f"; mean of {len(workdirs)} seeds"
+        kind = "folds" if hasattr(data.module, "FOLDS") else "seeds"
+        title += f"; mean of {len(workdirs)} {kind}"
     results.draw(lines, title, out / "tradeoff.png")
     if data.groups("test") is not None:
         curves = {

@@ -204,7 +204,7 @@ def draw(lines, title, path):
         [line.test for line in strengths],
         "o-",
         color="C0",
-        label="C-VD, by strength",
+        label="C-VD, by strength" if strengths else None,
     )
     markers = iter("sD^vP*XdphH<>1234")
     for line in lines:
