@@ -51,16 +51,24 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class StepDecay(keras.callbacks.Callback):
-    """Multiplies the learning rate after each of some shares of the stage's epochs.
+    """Multiplies the learning rate from some epochs of the stage on.
 
     A callback and not a schedule in the optimizer: its step count may be carried over
     from the stage before.
+
+    Args:
+        learning_rate: That of the first epoch.
+        factor: What it is multiplied with each time.
+        drops: Whole numbers of epochs that come before, or shares of `epochs`.
+        epochs: How many the stage has.
     """
 
-    def __init__(self, learning_rate, factor, shares, epochs):
+    def __init__(self, learning_rate, factor, drops, epochs):
         super().__init__()
         self.learning_rate, self.factor = learning_rate, factor
-        self.lower_from = [round(share * epochs) for share in shares]
+        self.lower_from = [
+            drop if isinstance(drop, int) else round(drop * epochs) for drop in drops
+        ]
 
     def rate(self, epoch):
         """The learning rate of an epoch."""

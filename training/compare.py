@@ -9,23 +9,19 @@ are kept, so that the command goes on where it was stopped.
 """
 
 import argparse
-import concurrent.futures
-import copy
 import dataclasses
 import importlib
 import json
-import multiprocessing
 import re
 import sys
 from pathlib import Path
 
-import rich.console
-import rich.progress
+from training import workers
+from training.workers import console
 
 # Modules that import TensorFlow are imported inside functions: the demo first sends
 # its native messages to a file.
 
-WORKERS = 2
 ROUNDED = (", float16", ", posterior", ", int8")
 BASELINES = (
     *("gradual_magnitude", "same_masks_fresh_weights", "small_real", "small_complex"),
@@ -34,8 +30,6 @@ BASELINES = (
 )
 # Of recipes of one stage: rows made of the uncompressed network's run.
 OF_UNCOMPRESSED = ("uncompressed", "float16", "int8", "linear", "constant_prior")
-
-console = rich.console.Console()
 
 
 def run_fold(config, workdir, quiet):
@@ -82,35 +76,20 @@ def kept_row(workdir, *job):
     return row
 
 
-def _prepare_worker():
-    import tensorflow as tf
-
-    # Many small models are traced in turn; TensorFlow warns of that.
-    tf.get_logger().setLevel("ERROR")
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _pool():
-    return concurrent.futures.ProcessPoolExecutor(
-        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
-    )
-
-
-def parse_folds(text, count=None):
+def parse_folds(text, count=None, option="--folds"):
     """Numbers of folds from an option such as `0,2`.
 
     Args:
         text: The option's value.
         count: How many folds the data have; `None` where a fold is a seed.
+        option: What it is called.
     """
     folds = [int(word) for word in text.split(",") if word.strip().isdecimal()]
     is_known = all(count is None or fold < count for fold in folds)
     if len(set(folds)) != len(text.split(",")) or not is_known:
         last = "…" if count is None else f"… {count - 1}"
         raise ValueError(
-            f"`--folds` must be different numbers of 0, 1, {last} with commas between "
+            f"`{option}` must be different numbers of 0, 1, {last} with commas between "
             f"them, such as 0,1,2. Received: {text!r}"
         )
     return folds
@@ -125,12 +104,12 @@ def train_folds(config, folds, out, keep=False):
         out: Folder that gets one for each fold.
         keep: Whether runs of the same recipe that are there are kept, and go on.
     """
+    from training import config as configs
     from training import run_folder
 
     runs = []
     for fold in folds:
-        changed = copy.deepcopy(config)
-        changed["data"]["fold"] = fold
+        changed = configs.repetition(config, fold)
         runs.append((changed, out / f"fold{fold}"))
         if not keep:
             run_folder.remove(out / f"fold{fold}")
@@ -138,9 +117,9 @@ def train_folds(config, folds, out, keep=False):
     if len(runs) == 1 and waiting:
         run_fold(*runs[0], quiet=False)
     elif waiting:
-        with _pool() as pool:
+        with workers.pool() as pool:
             futures = [pool.submit(run_fold, *run, quiet=True) for run in waiting]
-            _wait(futures, "training the folds")
+            workers.wait(futures, "training the folds")
     return [workdir for _, workdir in runs]
 
 
@@ -153,27 +132,12 @@ def compare(workdirs, jobs, keep=False):
         keep: Whether rows are kept in files, and read from them.
     """
     make = kept_row if keep else make_row
-    with _pool() as pool:
+    with workers.pool() as pool:
         waiting = [
             pool.submit(make, workdir, *job) for workdir in workdirs for job in jobs
         ]
-        rows = _wait(waiting, "training what it is compared with")
+        rows = workers.wait(waiting, "training what it is compared with")
     return [rows[at : at + len(jobs)] for at in range(0, len(rows), len(jobs))]
-
-
-def _wait(futures, label):
-    columns = (
-        rich.progress.TextColumn(label),
-        rich.progress.BarColumn(bar_width=24),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=len(futures))
-        for future in concurrent.futures.as_completed(futures):
-            future.result()
-            bar.advance(task)
-    return [future.result() for future in futures]
 
 
 def rounded_jobs(label):

@@ -1,6 +1,7 @@
 """Recipes by name, changed from the command line, and checked."""
 
 import ast
+import copy
 import importlib
 import inspect
 import pkgutil
@@ -100,6 +101,36 @@ def uncompressed(name):
     return module.uncompressed(**arguments)
 
 
+def strengths(name):
+    """What points of a trade-off are called → strength of the first sparsifier."""
+    module, arguments = names()[name]
+    if not hasattr(module, "strengths"):
+        raise ConfigError(
+            f"{module.__name__.replace('.', '/')}.py gives no strengths for a "
+            f"trade-off of {name!r}."
+        )
+    return module.strengths(**arguments)
+
+
+def with_strength(config, strength):
+    """A copy of a recipe whose first sparsifier has another strength."""
+    config = copy.deepcopy(config)
+    config["stages"]["sparsify"]["sparsifiers"][0]["strength"] = strength
+    return config
+
+
+def repetition(config, fold, seed=None):
+    """A copy of a recipe for another fold, or seed where the data has no folds."""
+    config = copy.deepcopy(config)
+    if "fold" in config["data"]:
+        config["data"]["fold"] = fold
+    else:
+        config["seed"] = fold
+    if seed is not None:
+        config["seed"] = seed
+    return config
+
+
 def get(name, changes=()):
     """The recipe of a name.
 
@@ -174,9 +205,10 @@ def _check_values(config):
     for key, value in positive.items():
         if not value > 0:
             raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
-    if not all(isinstance(share, int | float) for share in drops(config)):
+    if not all(type(drop) in (int, float) and drop > 0 for drop in drops(config)):
         raise ConfigError(
-            "`optimizer.drop_at` must be a share of the epochs, or a list of them. "
+            "`optimizer.drop_at` must be a share of the epochs, such as 0.6, an epoch, "
+            "such as 10, or a list of them. "
             f"Received: {config['optimizer']['drop_at']!r}"
         )
     if "accuracy" not in config["metrics"]:
@@ -204,7 +236,7 @@ def _check_data(data):
 
 
 def drops(config):
-    """Shares of a stage's epochs after which the learning rate falls."""
+    """When the learning rate falls: epochs, or shares of a stage's epochs."""
     at = config["optimizer"]["drop_at"]
     return at if isinstance(at, list) else [at]
 

@@ -16,9 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-import rich.console
-
 from training.compare import compare, parse_folds, rounded_jobs, train_folds
+from training.workers import console
 
 # Modules that import TensorFlow are imported inside functions, once its native
 # messages go to a file.
@@ -33,8 +32,6 @@ METHODS = {
     "unit ARD + magnitude": "two_layer_dense_complex_unit_ard_magnitude_digits",
 }
 
-console = rich.console.Console()
-
 
 def stage_scores(workdirs):
     """Split → stage → accuracy, mean over the runs."""
@@ -45,6 +42,7 @@ def stage_scores(workdirs):
             for stage in stages
         }
         for split, stages in runs[0].items()
+        if split != "counts"
     }
 
 

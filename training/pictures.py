@@ -1,4 +1,4 @@
-"""Where a classifier is right: by signal-to-noise ratio, and class by class."""
+"""Pictures of accuracy: by signal-to-noise ratio, by class, and by compression."""
 
 import numpy as np
 
@@ -76,6 +76,37 @@ def accuracy_by_snr(curves, path, title):
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
+    _save(figure, path)
+
+
+def accuracy_by_compression(curves, path):
+    """Draws accuracy after fine-tuning against the factor of compression.
+
+    Args:
+        curves: Name → list of `tradeoff.Point`.
+        path: Where to save the picture.
+    """
+    figure, axes = _pyplot().subplots(figsize=(9, 5), layout="constrained")
+    markers = "osD^vP*Xdph<>"
+    for number, (name, points) in enumerate(curves.items()):
+        points = sorted(points, key=lambda point: point.compression[0])
+        colour = f"C{number % 10}"
+        axes.errorbar(
+            [point.compression[0] for point in points],
+            [point.after[0] for point in points],
+            [point.after[1] or 0 for point in points],
+            marker=markers[number % len(markers)],
+            markersize=6,
+            capsize=2,
+            color=colour,
+            label=name,
+        )
+        axes.axhline(points[0].before[0], linestyle=":", linewidth=1, color=colour)
+    axes.set_xscale("log")
+    axes.set_xlabel("compression: parameters by those left")
+    axes.set_ylabel("test accuracy, %; dotted: before compression")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)
 
 

@@ -140,14 +140,19 @@ HEADINGS = (
 
 def text_table(lines, losing_to):
     """A table for the terminal; rows that a baseline dominates are bold."""
+    plain = _plain_numbers(lines)
+    rows = [_cells(line, plain) for line in lines]
+    return rich_table(HEADINGS, rows, [line.name in losing_to for line in lines])
+
+
+def rich_table(headings, rows, is_bold=None):
+    """A table for the terminal, from texts; numbers after the first column."""
     # In 80 columns long names wrap, and numbers do not.
     table = rich.table.Table(box=rich.box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    for position, heading in enumerate(HEADINGS):
+    for position, heading in enumerate(headings):
         table.add_column(heading, justify="right" if position else "left")
-    plain = _plain_numbers(lines)
-    for line in lines:
-        style = "bold" if line.name in losing_to else None
-        table.add_row(*_cells(line, plain), style=style)
+    for row, bold in zip(rows, is_bold or [False] * len(rows), strict=True):
+        table.add_row(*row, style="bold" if bold else None)
     return table
 
 
@@ -170,15 +175,22 @@ def stage_table(name, scores):
 def markdown_table(lines, losing_to):
     """The same for a README."""
     plain = _plain_numbers(lines)
-    text = [
-        "| " + " | ".join(HEADINGS) + " |",
-        "| --- " + "| ---: " * (len(HEADINGS) - 1) + "|",
-    ]
+    rows = []
     for line in lines:
         cells = _cells(line, plain)
         if line.name in losing_to:
             cells = [f"**{cell}**" if cell else cell for cell in cells]
-        text.append("| " + " | ".join(cells) + " |")
+        rows.append(cells)
+    return markdown(HEADINGS, rows)
+
+
+def markdown(headings, rows):
+    """A Markdown table, from texts; numbers after the first column."""
+    text = [
+        "| " + " | ".join(headings) + " |",
+        "| --- " + "| ---: " * (len(headings) - 1) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
     return "\n".join(text) + "\n"
 
 
@@ -232,6 +244,17 @@ def draw(lines, title, path):
 
 def _plain_numbers(lines):
     return next(line.numbers for line in lines if line.name == "uncompressed")
+
+
+def mean_and_error(values):
+    """Mean of some values, and its standard error, `None` of one value."""
+    return float(np.mean(values)), _standard_error(values)
+
+
+def plus_minus(mean, error, digits=1, sign=""):
+    """`93.0 ± 0.2`, or without the error where there is none."""
+    text = f"{mean:{sign}.{digits}f}"
+    return text if error is None else f"{text} ± {error:.{digits}f}"
 
 
 def _standard_error(values):

@@ -92,14 +92,7 @@ class RunFolder:
 
     def load_plain(self, stage):
         """The model of a stage that has ended, in no scope."""
-        path = self._model(stage)
-        try:
-            return keras.models.load_model(path)
-        except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-            raise CheckpointError(
-                f"{path} is damaged: {error}. Delete it, and start the same command "
-                "again to train this stage anew."
-            ) from error
+        return load_model(self._model(stage))
 
     def keep(self, stage, model):
         """Writes the model of a stage that has ended. All workers must call it."""
@@ -178,6 +171,17 @@ class _KeepCheckpoint(keras.callbacks.Callback):
         # The last update may have made NaN, which the next epoch's loss will tell.
         if self.is_chief and all(np.all(np.isfinite(one)) for one in arrays.values()):
             self.checkpoint.save(self.stage, epoch + 1, arrays)
+
+
+def load_model(path):
+    """The model of a stage that has ended, from its file."""
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is damaged: {error}. Delete it, and start the same command "
+            "again to train this stage anew."
+        ) from error
 
 
 def read_config(path):

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import cvzoo
+from cvzoo import reporting, weights
 from cvzoo.models import registry
 from training import agreement, distribution, examples, stages
 from training import config as configs
@@ -132,14 +133,14 @@ def finish(config, scores, data, folder, quiet=False):
     The networks are read from the folder: they belong to no strategy, and are the same
     whether or not the run was stopped on its way.
     """
-    compact = folder.load_plain(configs.last_stage(config))
+    compact = trained = folder.load_plain(configs.last_stage(config))
     baseline = None
     if "sparsify" in config["stages"]:
         baseline = folder.load_plain(configs.first_stage(config))
-        compact = cvzoo.shrink(compact)
+        compact = cvzoo.shrink(trained)
     folder.reopen()
     preset = save(compact, baseline, scores, config, data, folder.path / PRESET)
-    folder.end(scores)
+    folder.end({**scores, "counts": paper_counts(trained)})
     if not quiet:
         for stage in scores["test"]:
             found = {split: by_stage[stage] for split, by_stage in scores.items()}
@@ -150,6 +151,16 @@ def finish(config, scores, data, folder, quiet=False):
         print(cvzoo.compression_report(compact, baseline))
         print(f"Preset: {preset}")
     return stages.Trained(compact, scores)
+
+
+def paper_counts(model):
+    """Parameters and zeros as paper 2 counts them, a complex weight as two.
+
+    Before `shrink`, and without the moving statistics of batch norm: the paper's
+    compression is `parameters / (parameters - zeros)`.
+    """
+    parameters, nonzero = reporting.counts(weights.named_tensors(model), buffers=False)
+    return {"parameters": parameters, "zeros": parameters - nonzero}
 
 
 def quick(config):

@@ -1,0 +1,285 @@
+"""Recipes over strengths and folds: what accuracy each factor of compression costs.
+
+    python -m training.tradeoff CONFIG [CONFIG …] [--strengths 2,6,10] [--out DIR]
+
+All stages for each recipe, strength and fold, in DIR/RECIPE/STRENGTH/FOLD, and a table
+and a picture of all of them. Strengths are the names that the recipe's file gives them;
+without `--strengths`, each recipe has its own. Recipes that differ only in how they
+sparsify share the pre-trained network of a fold. Where the data have no folds, the
+numbers are seeds. Runs that are there are kept, so that the command goes on where it
+was stopped.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import cvzoo
+from training import config as configs
+from training import latency, pictures, results, run_folder, workers
+from training.checkpoints import CheckpointError
+from training.compare import parse_folds
+from training.workers import console
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One recipe at one strength, over folds or seeds.
+
+    Attributes:
+        recipe: Its name.
+        strength: What the strength is called, `""` for the recipe's own.
+        runs: Number of runs.
+        before, after: Test accuracy of the network before compression and after
+            fine-tuning, in percent; a mean and its standard error, as others are.
+        difference: Of the two, paired.
+        compression: Parameters of the network by those left, as paper 2 counts.
+        numbers: Stored numbers that are not zero, after `shrink`.
+        bytes: Size of the weights file.
+        spread: Name → standard deviation over the runs, of `after` and `numbers`.
+        milliseconds: Of one call for one example, before and after `shrink`; `None`
+            where it was not measured.
+    """
+
+    recipe: str
+    strength: str
+    runs: int
+    before: tuple
+    after: tuple
+    difference: tuple
+    compression: tuple
+    numbers: tuple
+    bytes: tuple
+    spread: dict
+    milliseconds: tuple | None = None
+
+
+def grid(recipes, strengths, repetitions, out):
+    """`(config, folder)` of all runs.
+
+    Args:
+        recipes: Their names.
+        strengths: Names of strengths; `None` for each recipe's own.
+        repetitions: `(fold, seed)` of each; a seed of `None` is the recipe's.
+        out: Folder of all of them.
+    """
+    runs = []
+    for name, label in itertools.product(recipes, strengths or [""]):
+        config = configs.get(name)
+        if label:
+            known = {str(key): value for key, value in configs.strengths(name).items()}
+            if label not in known:
+                raise ValueError(
+                    f"`--strengths` of {name!r} must be of {', '.join(known)}. "
+                    f"Received: {label!r}"
+                )
+            config = configs.with_strength(config, known[label])
+        for fold, seed in repetitions:
+            repeated = configs.repetition(config, fold, seed)
+            folder = f"{fold}" if seed is None else f"{fold}_seed{seed}"
+            runs.append((repeated, out / name / (label or "recipe") / folder))
+    return runs
+
+
+def train_all(runs):
+    """Trains what is not there yet, runs with the same first stage one by one."""
+    waiting = [run for run in runs if not run_folder.is_done(*run)]
+    groups = {}
+    for config, folder in waiting:
+        groups.setdefault(_first_stage(config), []).append((config, folder))
+    there = {}
+    for config, folder in runs:
+        there.setdefault(_first_stage(config), []).append(folder)
+    with workers.pool() as pool:
+        jobs = [
+            pool.submit(_train_group, group, there[key])
+            for key, group in groups.items()
+        ]
+        workers.wait(jobs, f"training {len(waiting)} runs")
+
+
+def _first_stage(config):
+    """What the pre-trained network depends on, as text."""
+    alike = {key: config[key] for key in ("seed", "model", "data", "optimizer", "loss")}
+    return json.dumps([alike, config["stages"]["pretrain"]], sort_keys=True)
+
+
+def _train_group(group, folders):
+    """Trains runs that have the same first stage, in a worker process."""
+    from training import train
+
+    for config, folder in group:
+        _share_first_stage(folder, folders, config)
+        train.run(config, folder, quiet=True)
+
+
+def _share_first_stage(folder, folders, config):
+    """Copies the pre-trained network of another run, where there is one."""
+    if (folder / "pretrain.keras").exists():
+        return
+    for other in folders:
+        if (other / "pretrain.keras").exists() and (other / "pretrain.csv").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # The recipe first, which says what the network is of.
+            (folder / run_folder.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+            shutil.copy(other / "pretrain.csv", folder / "pretrain.csv")
+            aside = folder / ".pretrain.part"
+            shutil.copy(other / "pretrain.keras", aside)
+            aside.replace(folder / "pretrain.keras")
+            return
+
+
+def collect(runs, out, with_latency=False):
+    """One `Point` for each recipe and strength."""
+    grouped = {}
+    for _, folder in runs:
+        recipe, strength, _ = folder.relative_to(out).parts
+        grouped.setdefault((recipe, strength), []).append(folder)
+    return [
+        _point(recipe, "" if strength == "recipe" else strength, folders, with_latency)
+        for (recipe, strength), folders in grouped.items()
+    ]
+
+
+def _point(recipe, strength, folders, with_latency):
+    rows = [_measures(folder) for folder in folders]
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Point(
+        recipe,
+        strength,
+        len(rows),
+        **{name: results.mean_and_error(each) for name, each in values.items()},
+        spread={
+            name: float(np.std(values[name], ddof=1)) if len(rows) > 1 else None
+            for name in ("after", "numbers")
+        },
+        milliseconds=_milliseconds(folders[0]) if with_latency else None,
+    )
+
+
+def _measures(folder):
+    scores = json.loads((folder / run_folder.SCORES).read_text())
+    manifest = json.loads((folder / run_folder.PRESET / "metadata.json").read_text())
+    before, after = (100 * scores["test"][key] for key in ("pretrain", "finetune"))
+    counts = scores["counts"]
+    return {
+        "before": before,
+        "after": after,
+        "difference": after - before,
+        "compression": counts["parameters"] / (counts["parameters"] - counts["zeros"]),
+        "numbers": manifest["counts"]["nonzero"],
+        "bytes": manifest["files"]["weights.safetensors"]["bytes"],
+    }
+
+
+def _milliseconds(folder):
+    """Of one call for one example, of the network before and after."""
+    config = run_folder.read_config(folder)
+    before = run_folder.load_model(folder / "pretrain.keras")
+    after = cvzoo.from_preset(folder / run_folder.PRESET, compile=False, masked=False)
+    return tuple(latency.one_example([before, after], seed=config["seed"]))
+
+
+HEADINGS = (
+    *("recipe", "strength", "before %", "after %", "difference", "compression"),
+    *("numbers", "bytes", "ms before", "ms after"),
+)
+
+
+def cells(point):
+    """Texts of a row of the table."""
+    times = point.milliseconds or (None, None)
+    return (
+        point.recipe,
+        point.strength,
+        results.plus_minus(*point.before),
+        results.plus_minus(*point.after),
+        results.plus_minus(*point.difference, sign="+"),
+        f"×{results.plus_minus(*point.compression, digits=0)}",
+        f"{point.numbers[0]:,.0f}",
+        f"{point.bytes[0]:,.0f}",
+        *("" if time is None else f"{time:.2f}" for time in times),
+    )
+
+
+def _narrow(points):
+    """Headings and rows that fit a terminal of 80 columns."""
+    headings = ("recipe", "after %", "difference", "compression", "bytes")
+    rows = []
+    for point in points:
+        row = dict(zip(HEADINGS, cells(point), strict=True))
+        recipe = f"{point.recipe} {point.strength}".strip()
+        rows.append([recipe, *(row[heading] for heading in headings[1:])])
+    return headings, rows
+
+
+def write(points, out):
+    """Writes `points.json`, `table.md` and `tradeoff.png`."""
+    rows = [dataclasses.asdict(point) for point in points]
+    (out / "points.json").write_text(json.dumps(rows, indent=1) + "\n")
+    table = results.markdown(HEADINGS, [cells(point) for point in points])
+    (out / "table.md").write_text(table, encoding="utf-8")
+    curves = {}
+    for point in points:
+        curves.setdefault(point.recipe, []).append(point)
+    pictures.accuracy_by_compression(curves, out / "tradeoff.png")
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.tradeoff",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("configs", nargs="+", help="recipes")
+    parser.add_argument("--strengths", help="names with commas, or `all`")
+    parser.add_argument("--folds", default="0,1,2,3,4")
+    parser.add_argument("--seeds", help="numbers; the recipe's if left out")
+    parser.add_argument("--out", type=Path, default=Path("out/tradeoff"))
+    parser.add_argument(
+        "--latency",
+        action="store_true",
+        help="measure it too, for the first fold, with nothing else running",
+    )
+    parser.add_argument("--quicktest", action="store_true", help="see training.train")
+    options = parser.parse_args(arguments)
+    try:
+        runs = grid(*_plan(options), options.out)
+        if options.quicktest:
+            from training import train
+
+            runs = [(train.quick(config), folder) for config, folder in runs]
+        train_all(runs)
+    except (ValueError, CheckpointError) as error:
+        print(f"training.tradeoff: {error}", file=sys.stderr)
+        return 2
+    points = collect(runs, options.out, options.latency)
+    write(points, options.out)
+    console.print(results.rich_table(*_narrow(points)))
+    console.print(f"Table and picture: {options.out}")
+    return 0
+
+
+def _plan(options):
+    """Recipes, names of strengths, and `(fold, seed)` pairs, from the options."""
+    strengths = None
+    if options.strengths == "all":
+        strengths = [str(key) for key in configs.strengths(options.configs[0])]
+    elif options.strengths:
+        strengths = options.strengths.split(",")
+    folds = parse_folds(options.folds)
+    seeds = [None]
+    if options.seeds:
+        seeds = parse_folds(options.seeds, option="--seeds")
+    return options.configs, strengths, list(itertools.product(folds, seeds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

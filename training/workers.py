@@ -1,0 +1,47 @@
+"""Processes that train side by side, one core each."""
+
+import concurrent.futures
+import multiprocessing
+
+import rich.console
+import rich.progress
+
+# Modules that import TensorFlow are imported inside functions: the demo first sends
+# its native messages to a file.
+
+WORKERS = 2
+
+console = rich.console.Console()
+
+
+def pool():
+    """An executor of processes in which TensorFlow uses one core."""
+    return concurrent.futures.ProcessPoolExecutor(
+        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
+    )
+
+
+def wait(futures, label):
+    """Results of futures, in order, with a progress bar until all are there."""
+    columns = (
+        rich.progress.TextColumn(label),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=len(futures))
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+            bar.advance(task)
+    return [future.result() for future in futures]
+
+
+def _prepare_worker():
+    import tensorflow as tf
+
+    # Many small models are traced in turn; TensorFlow warns of that.
+    tf.get_logger().setLevel("ERROR")
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
