@@ -56,6 +56,10 @@ def _ard(strength, **arguments):
     return {"name": "ARD", "strength": strength, **arguments}
 
 
+def _by_name(*strengths):
+    return {strength: strength for strength in strengths}
+
+
 def _magnitude(sparsity):
     return {"name": "MagnitudePruning", "sparsity": sparsity, "ramp": 0.7}
 
@@ -78,10 +82,7 @@ PUBLISHED = {
     "data": {"n_train": 10_000, "n_validation": 10_000},
     "drop_at": 10,
 }
-ON_DIGITS = {
-    "drop_at": 0.6,
-    "strengths": {strength: strength for strength in (0.05, 0.17, 0.22, 0.4)},
-}
+ON_DIGITS = {"drop_at": 0.6, "strengths": _by_name(0.05, 0.17, 0.22, 0.4)}
 # Model → data set → what its recipes have. Strengths for digits were chosen on the
 # validation writers.
 SETTINGS = {
@@ -130,10 +131,11 @@ SETTINGS = {
                 "fft": ("complex", "half_complex", "real", "double_real"),
             },
             "methods": {
-                "vd": [_vd(0.05)],
-                "ard": [_ard(0.05)],
-                "unit_ard_magnitude": [_ard(0.003, group="unit"), _magnitude(0.993)],
+                "vd": [_vd(0.015)],
+                "ard": [_ard(0.015)],
+                "unit_ard_magnitude": [_ard(0.003, group="unit"), _magnitude(0.986)],
             },
+            "strengths": _by_name(0.005, 0.015, 0.05, 0.15),
             "model": {
                 "input_shape": [28, 28, 1],
                 "fourier_norm": "backward",
