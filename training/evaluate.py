@@ -1,8 +1,13 @@
-"""Accuracy of a preset on the data of its recipe.
+"""Accuracy of a preset on the data of its recipe; or runs beside published values.
 
     python -m training.evaluate NAME|FOLDER [--split test]
 
 Prints one line of JSON.
+
+    python -m training.evaluate --against-published FOLDER [FOLDER …]
+
+Compares finished runs of paper 2's networks for images, in these folders or below, with
+what the paper published: a table, and exit status 1 where something does not agree.
 """
 
 import argparse
@@ -12,7 +17,9 @@ import sys
 import cvzoo
 from cvzoo import catalogue
 from training import config
+from training.checkpoints import CheckpointError
 from training.examples import Data
+from training.published import report
 
 
 def evaluate(name, split="test"):
@@ -34,14 +41,31 @@ def evaluate(name, split="test"):
 def main(arguments=None):
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate", description=__doc__
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("preset", help="a name of `cvzoo list`, or a preset folder")
-    parser.add_argument("--split", default="test")
+    parser.add_argument(
+        "preset", nargs="?", help="a name of `cvzoo list`, or a preset folder"
+    )
+    parser.add_argument("--split", help="of the preset's data; default: test")
+    parser.add_argument(
+        "--against-published",
+        nargs="+",
+        metavar="FOLDER",
+        help="folders of runs, or folders that runs are in",
+    )
     options = parser.parse_args(arguments)
+    if (options.preset is None) == (options.against_published is None):
+        parser.error("give either a preset or --against-published with folders")
+    if options.against_published is not None and options.split is not None:
+        parser.error("--split is for presets: what was published is of test splits")
     try:
-        print(json.dumps(evaluate(options.preset, options.split)))
-    except ValueError as error:
+        if options.against_published is not None:
+            return report.show(options.against_published)
+        split = "test" if options.split is None else options.split
+        print(json.dumps(evaluate(options.preset, split)))
+    except (ValueError, CheckpointError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 2
     return 0
