@@ -43,7 +43,7 @@ SETTINGS = {
         },
         "strengths": STRENGTHS,
         "model": {"filters": 64, "input_shape": [32, 32, 3]},
-        "data": {"crop_padding": 4, "flips": 1},
+        "data": {"n_train": 50_000, "crop_padding": 4, "flips": 1},
         "drop_at": 10,
         "epochs": (20, 40, 20),
     },

@@ -9,10 +9,10 @@ import tensorflow as tf
 ROUNDS = 15
 
 
-def alternate(functions, repeats=1):
+def alternate(functions, repeats=1, rounds=ROUNDS):
     """Name → milliseconds a call of each round, after a round that is not counted."""
     times = {name: [] for name in functions}
-    for round_number in range(ROUNDS + 1):
+    for round_number in range(rounds + 1):
         for name, function in functions.items():
             start = time.perf_counter()
             for _ in range(repeats):
@@ -23,7 +23,7 @@ def alternate(functions, repeats=1):
     return times
 
 
-def show(title, functions, bound=None, repeats=1):
+def show(title, functions, bound=None, repeats=1, rounds=ROUNDS):
     """Prints each function's median and its ratio to the first one's.
 
     Args:
@@ -31,11 +31,12 @@ def show(title, functions, bound=None, repeats=1):
         functions: Name → function without arguments.
         bound: What a ratio should not exceed, as text.
         repeats: Calls in a row that are measured as one.
+        rounds: How often they take turns.
 
     Returns:
         Name → median of the milliseconds.
     """
-    times = alternate(functions, repeats)
+    times = alternate(functions, repeats, rounds)
     first = next(iter(times.values()))
     print(title + (f" (bound {bound})" if bound else ""))
     for name, values in times.items():

@@ -127,7 +127,8 @@ def test_a_recipe_may_say_where_it_trains():
         ("metrics=[]", "must hold 'accuracy'"),
         ("optimizer.global_clipnorm=wide", "float or None"),
         ("optimizer.drop_at=late", "float or list"),
-        ("optimizer.drop_at=['late']", "a share of the epochs, or a list of them"),
+        ("optimizer.drop_at=['late']", "a share of the epochs, such as 0.6, an epoch"),
+        ("optimizer.drop_at=0", "a share of the epochs"),
         ("stages.sparsify.sparsifiers=[{'name': 'ARDD'}]", "Did you mean ARD"),
         (
             "stages.sparsify.sparsifiers=[{'name': 'ARD', 'power': 1}]",
