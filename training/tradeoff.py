@@ -72,6 +72,8 @@ def grid(recipes, strengths, repetitions, out):
     runs = []
     for name, label in itertools.product(recipes, strengths or [""]):
         config = configs.get(name)
+        if "sparsify" not in config["stages"]:
+            raise ValueError(f"Recipe {name} has no stage 'sparsify' to trade off.")
         if label:
             known = {str(key): value for key, value in configs.strengths(name).items()}
             if label not in known:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from training import compare, demo, results
+from training import compare, demo, results, workers
 from training import config as configs
 from training.baselines import Row
 
@@ -23,7 +23,7 @@ def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(compare, "our_jobs", lambda config: jobs)
     monkeypatch.setattr(compare, "BASELINES", ("linear", "constant_prior"))
     one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
-    monkeypatch.setattr(compare, "_pool", one_thread)
+    monkeypatch.setattr(workers, "pool", one_thread)
     arguments = [NAME, "--quicktest", "--folds", "0", "--out", str(tmp_path)]
     assert compare.main(arguments) == 0
     kept = {path.stem: path for path in (tmp_path / "fold0" / "rows").iterdir()}
@@ -60,7 +60,7 @@ def test_rows_of_several_recipes_come_in_one_table(tmp_path, monkeypatch, capsys
     }
     monkeypatch.setattr(compare, "plan", lambda config: ([*rows.items()], ["low rank"]))
     one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
-    monkeypatch.setattr(compare, "_pool", one_thread)
+    monkeypatch.setattr(workers, "pool", one_thread)
     arguments = ["dcnn_low_rank_digits", "--quicktest", "--folds", "0"]
     assert compare.main([*arguments, "--out", str(tmp_path)]) == 0
     table = (tmp_path / "table.md").read_text().splitlines()[2:]

@@ -1,0 +1,73 @@
+"""The README's table of presets, from their metadata.
+
+    python -m training.zoo_table
+
+Rewrites what is between the two comments in README.md.
+"""
+
+import sys
+from pathlib import Path
+
+from cvzoo import catalogue
+from training import results
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN = "<!-- zoo table, written by `python -m training.zoo_table` -->\n"
+END = "<!-- end of the zoo table -->\n"
+HEADINGS = ("preset", "data", "input", "test accuracy", "numbers", "weights file")
+
+
+def table(manifests):
+    """The table, in Markdown."""
+    return results.markdown(HEADINGS, [_cells(manifest) for manifest in manifests])
+
+
+def _cells(manifest):
+    counts, scores = manifest["counts"], manifest["scores"]
+    accuracy = f"{100 * scores['test']:.1f} %"
+    if "test before compression" in scores:
+        accuracy += f" (before: {100 * scores['test before compression']:.1f})"
+    numbers = f"{counts['nonzero']:,}"
+    if counts["compression"] > 1:
+        numbers += f" of {counts['baseline_parameters']:,} "
+        numbers += f"(×{counts['compression']:.1f})"
+    size = manifest["files"][catalogue.WEIGHTS]["bytes"]
+    shape = manifest["examples"]["inputs"]["shape"][1:]
+    return (
+        f"`{manifest['name']}`",
+        manifest["data"]["name"],
+        "×".join(map(str, shape)),
+        accuracy,
+        numbers,
+        f"{size:,} bytes",
+    )
+
+
+def shipped():
+    """Manifests of the shipped presets."""
+    return [
+        catalogue.read_manifest(catalogue.SHIPPED / name)
+        for name in catalogue.preset_names()
+    ]
+
+
+def rewritten(text, new):
+    """A text whose part between the comments is new."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(
+            f"README.md must hold {BEGIN.strip()!r} and {END.strip()!r} once each."
+        )
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+
+
+def main():
+    """The command; returns the exit status."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(rewritten(text, table(shipped())), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
