@@ -9,7 +9,7 @@ import sys
 
 ALL = (
     *("convolution", "normalization", "circulant", "displacement", "packing"),
-    *("sparsify", "shrinking", "networks", "distribution"),
+    *("sparsify", "shrinking", "networks", "distribution", "images"),
 )
 
 

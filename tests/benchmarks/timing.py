@@ -9,10 +9,10 @@ import tensorflow as tf
 ROUNDS = 15
 
 
-def alternate(functions, repeats=1):
+def alternate(functions, repeats=1, rounds=ROUNDS):
     """Name → milliseconds a call of each round, after a round that is not counted."""
     times = {name: [] for name in functions}
-    for round_number in range(ROUNDS + 1):
+    for round_number in range(rounds + 1):
         for name, function in functions.items():
             start = time.perf_counter()
             for _ in range(repeats):
