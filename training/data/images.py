@@ -32,7 +32,8 @@ class ImageSet:
         shape: `(height, width, channels)` of an image.
         CLASSES: Names of the classes.
         ABOUT: What presets keep about their data.
-        seed: Of the training images that are drawn. Those of paper 2.
+        seed: Of the training images that are drawn; paper 2's, which drew none of
+            CIFAR-10.
         first_label: The label of the first class in the files.
         is_transposed: Whether rows and columns are swapped in the files.
     """
