@@ -36,7 +36,7 @@ class Row:
         name: What it is.
         numbers: Stored numbers that are not zero, a complex one counting as two.
         bytes: Size of the weights file.
-        validation: Accuracy on the validation split.
+        validation: Accuracy on the validation split; `None` where there is none.
         test: Accuracy on the test split.
         by_group: Group of the data, for example a signal-to-noise ratio → accuracy on
             its test examples; `None` where the data has no groups.
@@ -47,7 +47,7 @@ class Row:
     name: str
     numbers: int
     bytes: int
-    validation: float
+    validation: float | None
     test: float
     by_group: dict | None = None
     units: int | None = None
@@ -97,7 +97,7 @@ def measured(name, model, data):
         name,
         report.nonzero,
         report.bytes,
-        scores["validation"][name],
+        scores.get("validation", {}).get(name),
         scores["test"][name],
         accuracy_by_group(model, data),
         sum(_outputs(layer) for layer in sparsity.linear_layers(compact)) or None,
@@ -115,9 +115,9 @@ def accuracy_by_group(model, data):
     groups = data.groups("test")
     if groups is None:
         return None
-    inputs, labels = data.examples["test"]
+    inputs, labels = data.arrays("test")
     logits = model.predict(inputs, batch_size=1024, verbose=0)
-    found = pictures.accuracy_per_snr(labels.numpy(), logits.argmax(axis=-1), groups)
+    found = pictures.accuracy_per_snr(labels, logits.argmax(axis=-1), groups)
     return {str(group): float(share) / 100 for group, share in zip(*found, strict=True)}
 
 
@@ -292,28 +292,28 @@ def int8(run):
 
 def linear(run):
     """Logistic regression on the raw inputs."""
-    inputs, labels = (value.numpy() for value in run.data.examples["train"])
+    inputs, labels = run.data.arrays("train")
     model = sklearn.linear_model.LogisticRegression(max_iter=2000)
     model.fit(inputs.reshape(len(inputs), -1), labels)
     tensors = {"kernel": model.coef_.T, "bias": model.intercept_}
     size = len(packing.pack(tensors))
     numbers = sum(value.size for value in tensors.values())
-    scores = [
-        float(model.score(np.reshape(inputs, (len(inputs), -1)), labels))
-        for inputs, labels in _held_out(run)
-    ]
-    return Row("logistic regression", numbers, size, *scores)
+    scores = _held_out_scores(
+        run,
+        lambda inputs, labels: model.score(inputs.reshape(len(inputs), -1), labels),
+    )
+    return Row("logistic regression", numbers, size, **scores)
 
 
 def constant_prior(run):
     """Always the most frequent class."""
-    labels = run.data.examples["train"][1].numpy()
+    _, labels = run.data.arrays("train")
     frequencies = np.bincount(labels) / len(labels)
     size = len(packing.pack({"bias": np.log(frequencies)}))
-    scores = [
-        float(np.mean(labels == frequencies.argmax())) for _, labels in _held_out(run)
-    ]
-    return Row("constant prior", len(frequencies), size, *scores)
+    scores = _held_out_scores(
+        run, lambda _, labels: np.mean(labels == frequencies.argmax())
+    )
+    return Row("constant prior", len(frequencies), size, **scores)
 
 
 ROWS = {
@@ -339,10 +339,14 @@ def _model_arguments(config, **changes):
     return {**config["model"], **changes}
 
 
-def _held_out(run):
-    for split in ("validation", "test"):
-        inputs, labels = run.data.examples[split]
-        yield inputs.numpy(), labels.numpy()
+def _held_out_scores(run, score):
+    """Split → `score(inputs, labels)`, or `None` where there is no such split."""
+    return {
+        split: float(score(*run.data.arrays(split)))
+        if split in run.data.examples
+        else None
+        for split in ("validation", "test")
+    }
 
 
 def _sized(config, size, **changes):
@@ -377,9 +381,12 @@ def main(arguments=None):
     run = Run.open(options.workdir)
     for function in ROWS.values():
         row = function(run)
+        held_out = (
+            "" if row.validation is None else f"validation {row.validation:.3f}  "
+        )
         print(
             f"{row.name:34} {row.numbers:>9,} numbers {row.bytes:>9,} bytes  "
-            f"validation {row.validation:.3f}  test {row.test:.3f}"
+            f"{held_out}test {row.test:.3f}"
         )
     return 0
 

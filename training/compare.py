@@ -10,7 +10,6 @@ are kept, so that the command goes on where it was stopped.
 
 import argparse
 import dataclasses
-import importlib
 import json
 import re
 import sys
@@ -100,7 +99,7 @@ def train_folds(config, folds, out, keep=False):
 
     Args:
         config: A recipe.
-        folds: Numbers of the folds.
+        folds: Numbers of the folds; of data without any, they are added to the seed.
         out: Folder that gets one for each fold.
         keep: Whether runs of the same recipe that are there are kept, and go on.
     """
@@ -201,9 +200,9 @@ def write(config, workdirs, rows_by_fold, ours, out):
     (out / "table.md").write_text(
         results.markdown_table(lines, losing_to), encoding="utf-8"
     )
-    title = data.module.ABOUT["name"]
+    title = data.about["name"]
     if len(workdirs) > 1:
-        kind = "folds" if hasattr(data.module, "FOLDS") else "seeds"
+        kind = "folds" if hasattr(data.source, "FOLDS") else "seeds"
         title += f"; mean of {len(workdirs)} {kind}"
     results.draw(lines, title, out / "tradeoff.png")
     if data.groups("test") is not None:
@@ -216,7 +215,7 @@ def write(config, workdirs, rows_by_fold, ours, out):
         matrix = sum(confusion_of(workdir) for workdir in workdirs)
         title = f"{ours[0]}, test splits"
         pictures.confusion_matrix(
-            matrix, data.module.CLASSES, out / "confusion.png", title
+            matrix, data.source.CLASSES, out / "confusion.png", title
         )
     return lines, losing_to
 
@@ -226,10 +225,10 @@ def confusion_of(workdir):
     from training import baselines, pictures
 
     run = baselines.Run.open(workdir)
-    inputs, labels = run.data.examples["test"]
+    inputs, labels = run.data.arrays("test")
     logits = run.compact().predict(inputs, batch_size=1024, verbose=0)
-    classes = len(run.data.module.CLASSES)
-    return pictures.confusion(labels.numpy(), logits.argmax(axis=-1), classes)
+    classes = len(run.data.source.CLASSES)
+    return pictures.confusion(labels, logits.argmax(axis=-1), classes)
 
 
 def main(arguments=None):
@@ -245,7 +244,7 @@ def main(arguments=None):
     parser.add_argument("--quicktest", action="store_true", help="see training.train")
     options = parser.parse_args(arguments)
     from training import config as configs
-    from training import results, train
+    from training import data, results, train
     from training.checkpoints import CheckpointError
 
     def recipe(name):
@@ -255,8 +254,8 @@ def main(arguments=None):
     try:
         config = recipe(options.config)
         planned, ours = plan(config)
-        data = importlib.import_module(f"training.data.{config['data']['name']}")
-        folds = parse_folds(options.folds, getattr(data, "FOLDS", None))
+        source = data.find(config["data"]["name"])
+        folds = parse_folds(options.folds, getattr(source, "FOLDS", None))
     except ValueError as error:
         print(f"training.compare: {error}", file=sys.stderr)
         return 2
@@ -265,7 +264,7 @@ def main(arguments=None):
         out = options.out if len(planned) == 1 else options.out / name
         try:
             folders = train_folds(recipe(name), folds, out, keep=True)
-        except CheckpointError as error:
+        except (CheckpointError, data.DataError) as error:
             print(f"training.compare: {error}", file=sys.stderr)
             return 2
         if name == config["name"]:

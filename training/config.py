@@ -9,6 +9,7 @@ import pkgutil
 import training.data
 import zoo_configs
 from cvzoo.catalogue import nearest_names
+from training.data import MissingDataError
 
 _ANY = object()
 _STAGES = {
@@ -42,10 +43,8 @@ _SCHEMA = {
     "loss": str,
     "metrics": list,
 }
-# Data sets of published recipes, and what will read them.
+# Data sets of published recipes that nothing reads yet, and what they are in.
 PLANNED = {
-    "cifar10": "`tensorflow_datasets`",
-    "mnist": "`tensorflow_datasets`",
     "youtube8m": "the TFRecord files of research.google.com/youtube8m",
 }
 # What a recipe may have: where it trains, unless options say so; see
@@ -60,10 +59,6 @@ _SPARSIFIER_KEYS = {
 
 class ConfigError(ValueError):
     """A recipe that does not exist, or has an unknown or missing key."""
-
-
-class MissingDataError(ConfigError):
-    """A published recipe that is right, and whose data set is not here yet."""
 
 
 def names():
@@ -122,7 +117,7 @@ def with_strength(config, strength):
 def repetition(config, fold, seed=None):
     """A copy of a recipe for another fold, or seed where the data has no folds."""
     config = copy.deepcopy(config)
-    if "fold" in config["data"]:
+    if "fold" in data_options(config["data"]["name"]):
         config["data"]["fold"] = fold
     else:
         config["seed"] = fold
@@ -165,11 +160,12 @@ def check(config):
     if not has_one:
         _check_sparsifiers(stages["sparsify"]["sparsifiers"])
     name = config["data"]["name"]
-    if name not in data_sets():
+    if name not in training.data.names():
         raise MissingDataError(
-            f"Recipe {config['name']!r} is written down, and cannot be run yet: no "
-            f"training/data/{name}.py reads the data set {name!r}, from "
-            f"{PLANNED[name]}. Sets that are here: {', '.join(data_sets())}."
+            f"Recipe {config['name']!r} is written down, and cannot be run yet: "
+            f"nothing in training/data reads the data set {name!r}, from "
+            f"{PLANNED[name]}. Sets that can be read: "
+            f"{', '.join(training.data.names())}."
         )
 
 
@@ -225,12 +221,13 @@ def _check_values(config):
 def _check_data(data):
     """Raises unless `data` names a data set and only options that its loader takes."""
     name = data.get("name") if isinstance(data, dict) else data
-    known = sorted({*data_sets(), *PLANNED})
+    known = sorted({*training.data.names(), *PLANNED})
     if not isinstance(data, dict) or name not in known:
         raise ConfigError(
             f"No data set is called {name!r}. {nearest_names(name, known)}"
         )
-    options = data_options(name) if name in data_sets() else set(data) - set(_DATA)
+    is_here = name in training.data.names()
+    options = data_options(name) if is_here else set(data) - set(_DATA)
     schema = {**_DATA, **dict.fromkeys(options, int)}
     _check_keys("recipe.data", data, schema, optional=options)
 
@@ -263,15 +260,8 @@ def differences(left, right):
 
 def data_options(name):
     """Options of a data set's loader, all of them integers."""
-    load = importlib.import_module(f"training.data.{name}").load
-    return [
-        option for option in inspect.signature(load).parameters if option != "split"
-    ]
-
-
-def data_sets():
-    """Names of the modules of `training.data`."""
-    return [module.name for module in pkgutil.iter_modules(training.data.__path__)]
+    parameters = inspect.signature(training.data.find(name).load).parameters
+    return [option for option in parameters if option != "split"]
 
 
 def _flat(nested, prefix=""):

@@ -101,8 +101,8 @@ def check_saved_model(workdir, out):
     model = cvzoo.from_preset(workdir / "preset", compile=False, masked=False)
     exported = cvzoo.export(model, folder)
     data = examples.Data(run_folder.read_config(workdir))
-    images, labels = data.examples["test"]
-    (served,) = run_saved_model(folder, [{"pixels": images[:1].numpy()}])
+    images, labels = data.arrays("test", first=1)
+    (served,) = run_saved_model(folder, [{"pixels": images}])
     console.print(
         f"SavedModel in {folder}, run by a process that imports tensorflow only: "
         f"it reads a {served['logits'].argmax()}, the writer meant a {int(labels[0])}."

@@ -23,7 +23,7 @@ class Line:
         error: Its standard error over folds; over test examples for one fold.
         difference: Mean of test accuracy less the uncompressed one's, in points.
         difference_error: Its standard error over folds, `None` for one fold.
-        validation: Mean validation accuracy, in percent.
+        validation: Mean validation accuracy, in percent, or `None`.
         units: Mean number of units of the shrunk network, or `None`.
     """
 
@@ -35,7 +35,7 @@ class Line:
     error: float
     difference: float
     difference_error: float | None
-    validation: float
+    validation: float | None
     units: float | None = None
 
 
@@ -66,7 +66,9 @@ def summarize(rows_by_fold, compressed_names, n_test):
                 error=_standard_error(test) or one_fold,
                 difference=float((test - plain).mean()),
                 difference_error=_standard_error(test - plain),
-                validation=float(100 * np.mean([row.validation for row in rows])),
+                validation=None
+                if rows[0].validation is None
+                else float(100 * np.mean([row.validation for row in rows])),
                 units=None
                 if rows[0].units is None
                 else float(np.mean([row.units for row in rows])),

@@ -245,9 +245,11 @@ def _check_finite(model, stage):
 
 
 def evaluate(model, data, stage, scores=None):
-    """Accuracy on validation and test, added to the scores of earlier stages."""
+    """Accuracy on validation, if there is any, and test, added to earlier scores."""
     scores = {
-        split: dict((scores or {}).get(split, {})) for split in ("validation", "test")
+        split: dict((scores or {}).get(split, {}))
+        for split in ("validation", "test")
+        if split in data.examples
     }
     for split, by_stage in scores.items():
         batches, steps = data.evaluation(split)

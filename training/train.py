@@ -41,14 +41,12 @@ class WorkerLostError(RuntimeError):
 
 def save(compact, baseline, found, config, data, folder):
     """Keeps a model as a preset; `baseline` is `None` where it was not compressed."""
-    images, _ = data.examples["validation"]
+    images, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
     kinds = [model[key] for key in ("field", "layer") if key in model]
-    scores = {
-        "metric": f"accuracy, test split of {data.module.ABOUT['name']}",
-        "test": round(found["test"][configs.last_stage(config)], 4),
-        "validation": round(found["validation"][configs.last_stage(config)], 4),
-    }
+    scores = {"metric": f"accuracy, test split of {data.about['name']}"}
+    for split, by_stage in reversed(found.items()):
+        scores[split] = round(by_stage[configs.last_stage(config)], 4)
     if baseline is not None:
         before = found["test"][configs.first_stage(config)]
         scores["test before compression"] = round(before, 4)
@@ -64,10 +62,10 @@ def save(compact, baseline, found, config, data, folder):
         compile=stages.compile_settings(config),
         config=config,
         scores=scores,
-        data=data.module.ABOUT,
-        classes=data.module.CLASSES,
+        data=data.about,
+        classes=data.source.CLASSES,
         # Few digits, as they are kept as text.
-        examples=np.round(images[:2], 4),
+        examples=np.round(images, 4),
         overwrite=True,
     )
 
@@ -164,14 +162,20 @@ def paper_counts(model):
 
 
 def quick(config):
-    """A copy with one epoch a stage, of a tiny network and few examples."""
+    """A copy with one epoch a stage, of a tiny network and few examples.
+
+    Examples are synthetic where files would have to be downloaded.
+    """
     config = copy.deepcopy(config)
     tiny = registry.tiny_arguments(config["model"]["name"])
     size = registry.size_argument(config["model"]["name"])
     config["model"][size] = tiny[size]
-    for option in config["data"]:
-        if option.startswith("n_"):
+    for option, value in config["data"].items():
+        # Of splits that it has.
+        if option.startswith("n_") and value:
             config["data"][option] = 256
+    if "synthetic" in configs.data_options(config["data"]["name"]):
+        config["data"]["synthetic"] = 1
     for stage in config["stages"].values():
         stage["epochs"] = 1
         if "teacher" in stage:

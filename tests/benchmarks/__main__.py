@@ -9,7 +9,7 @@ import sys
 
 ALL = (
     *("convolution", "normalization", "circulant", "displacement", "packing"),
-    *("sparsify", "shrinking", "networks", "vgg", "distribution"),
+    *("sparsify", "shrinking", "networks", "vgg", "images", "distribution"),
 )
 
 

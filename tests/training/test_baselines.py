@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import rich.console
 
-from training import baselines, config, results, train
+import cvzoo
+from training import baselines, config, examples, results, stages, train
 from training.baselines import Row
 
 NAME = "two_layer_dense_complex_vd_digits"
@@ -84,6 +85,22 @@ def test_the_linear_model_and_the_prior_are_what_they_say(run):
     assert 0.9 < linear.test < 0.95
     labels = run.data.examples["test"][1].numpy()
     assert prior.test in [np.mean(labels == digit) for digit in range(10)]
+
+
+def test_rows_of_data_without_validation_have_their_test_score_only():
+    recipe = train.quick(config.get("dcnn_depth2_cifar10"))
+    run = baselines.Run(recipe, examples.Data(recipe), None)
+    assert set(run.data.examples) == {"train", "test"}
+    model = cvzoo.create_model(**recipe["model"])
+    stages.compile_for(model, recipe)
+    rows = [
+        baselines.measured("uncompressed", model, run.data),
+        baselines.linear(run),
+        baselines.constant_prior(run),
+    ]
+    assert all(row.validation is None and 0 <= row.test <= 1 for row in rows)
+    lines = results.summarize([rows], [], n_test=256)
+    assert [line.validation for line in lines] == [None] * 3
 
 
 def row(name, test, size):

@@ -112,6 +112,34 @@ def test_folds_of_simulated_data_are_seeds():
     assert compare.parse_folds("0, 12") == [0, 12]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("dcnn_depth2_cifar10", [(7, None), (9, None)]),
+        ("dcnn_digits", [(7, 0), (7, 2)]),
+    ],
+)
+def test_folds_of_images_without_any_are_seeds(name, expected, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        compare, "run_fold", lambda config, *_, **__: seen.append(config)
+    )
+    one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
+    monkeypatch.setattr(compare, "_pool", one_thread)
+    config = configs.get(name)
+    config["seed"] = 7
+    compare.train_folds(config, [0, 2], tmp_path)
+    found = [(recipe["seed"], recipe["data"].get("fold")) for recipe in seen]
+    assert found == expected
+
+
+def test_data_that_are_not_here_end_a_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    arguments = ["dcnn_mnist", "--folds", "0", "--out", str(tmp_path / "out")]
+    assert compare.main(arguments) == 2
+    assert "python -m training.prepare mnist" in capsys.readouterr().err
+
+
 def test_a_network_trained_in_one_stage_is_compared_with_recipes_of_its_family():
     planned, ours = compare.plan(configs.get("dcnn_digits"))
     planned = dict(planned)

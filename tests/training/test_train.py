@@ -123,8 +123,12 @@ def test_a_diverging_run_leaves_no_preset(tmp_path, capsys):
 
 
 ONE_STAGE = "dcnn_low_rank_digits"
-IN_EVERY_RUN = (NAME, "two_layer_dense_real_unit_ard_magnitude_digits", ONE_STAGE)
-WITHOUT_DATA = ("_cifar10", "_mnist", "_youtube8m")
+WITHOUT_VALIDATION = "dcnn_depth2_cifar10"
+IN_EVERY_RUN = (
+    *(NAME, "two_layer_dense_real_unit_ard_magnitude_digits"),
+    *(ONE_STAGE, WITHOUT_VALIDATION),
+)
+WITHOUT_DATA = ("_youtube8m",)
 
 
 @pytest.mark.parametrize(
@@ -138,16 +142,42 @@ WITHOUT_DATA = ("_cifar10", "_mnist", "_youtube8m")
 def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
     assert train.main([name, "--workdir", str(tmp_path), "--quicktest"]) == 0
     assert "Preset:" in capsys.readouterr().out
-    assert evaluate.main([str(tmp_path / "preset"), "--split", "validation"]) == 0
-    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     manifest = json.loads((tmp_path / "preset" / "metadata.json").read_text())
-    assert round(printed["accuracy"], 4) == manifest["scores"]["validation"]
+    split = "validation" if "validation" in manifest["scores"] else "test"
+    assert evaluate.main([str(tmp_path / "preset"), "--split", split]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert round(printed["accuracy"], 4) == manifest["scores"][split]
     stages = configs.get(name)["stages"]
     assert ("test before compression" in manifest["scores"]) == ("sparsify" in stages)
     for stage in stages:
         assert (tmp_path / f"{stage}.csv").is_file()
         assert (tmp_path / f"{stage}.keras").is_file()
     assert json.loads((tmp_path / "config.json").read_text())["name"] == name
+
+
+def test_a_recipe_without_validation_reports_its_test_images_only(tmp_path, capsys):
+    config = train.quick(configs.get(WITHOUT_VALIDATION))
+    trained = train.run(config, tmp_path)
+    assert list(trained.scores) == ["test"]
+    printed = capsys.readouterr().out
+    assert "accuracy test " in printed and "validation" not in printed
+    preset = str(tmp_path / "preset")
+    manifest = json.loads((tmp_path / "preset" / "metadata.json").read_text())
+    assert set(manifest["scores"]) == {"metric", "test"}
+    assert "SYNTHETIC" in manifest["scores"]["metric"]
+    assert manifest["data"]["name"].startswith("SYNTHETIC")
+    assert evaluate.main([preset, "--split", "validation"]) == 2
+    message = "must be one of ['test', 'train']: 'validation'"
+    assert message in capsys.readouterr().err
+
+
+def test_the_quick_test_of_images_needs_no_files_and_keeps_the_splits():
+    config = configs.get("dcnn_mnist", ["data.batch_size=64"])
+    config["data"].update(n_train=10_000, n_validation=0)
+    quick = train.quick(config)["data"]
+    assert quick["synthetic"] == 1
+    assert (quick["n_train"], quick["n_validation"]) == (256, 0)
+    assert "synthetic" not in train.quick(configs.get(NAME))["data"]
 
 
 def test_commands_name_what_is_unknown(tmp_path, capsys):

@@ -1,1 +1,51 @@
-"""Data sets. Each module has `load(split, **options)`, a `tf.data.Dataset`."""
+"""Data sets by name.
+
+What `find` returns, a module or an object, has
+
+- `load(split, **options)`: a `tf.data.Dataset` of `(inputs, labels)`, without examples
+  where there is no such split. Options are integers. Inputs of uint8 stand for numbers
+  from 0 to 1;
+- `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are;
+- only where there is something to say: `FOLDS`, the number of folds;
+  `groups(split, **options)`, a number for each example that scores are told apart by;
+  `augment(inputs, seed, **options)`, a batch as it is trained on;
+  `prepare(data_dir, manual_dir)`, for `training.prepare`.
+"""
+
+import importlib
+
+# Name → the module that reads it. Those that read several have them in `SETS`.
+_MODULES = {
+    "cifar10": "images",
+    "digits": "digits",
+    "emnist_letters": "images",
+    "fashion_mnist": "images",
+    "kmnist": "images",
+    "mnist": "images",
+    "radio": "radio",
+}
+
+
+class DataError(ValueError):
+    """A data set that cannot be read."""
+
+
+class MissingDataError(DataError):
+    """A data set that is known, and is not here yet."""
+
+
+class DamagedDataError(DataError):
+    """A data set whose files are not what they should be."""
+
+
+def names():
+    """Names of all data sets that can be read."""
+    return list(_MODULES)
+
+
+def find(name):
+    """What reads a data set."""
+    if name not in _MODULES:
+        raise DataError(f"No data set is called {name!r}. Known: {', '.join(names())}.")
+    module = importlib.import_module(f"training.data.{_MODULES[name]}")
+    return module.SETS[name] if hasattr(module, "SETS") else module
