@@ -115,12 +115,12 @@ def with_strength(config, strength):
 
 
 def repetition(config, fold, seed=None):
-    """A copy of a recipe for another fold, or seed where the data has no folds."""
+    """A copy of a recipe for another fold; where the data has none, for another seed."""
     config = copy.deepcopy(config)
     if "fold" in data_options(config["data"]["name"]):
         config["data"]["fold"] = fold
     else:
-        config["seed"] = fold
+        config["seed"] += fold
     if seed is not None:
         config["seed"] = seed
     return config

@@ -125,7 +125,7 @@ def test_folds_of_images_without_any_are_seeds(name, expected, tmp_path, monkeyp
         compare, "run_fold", lambda config, *_, **__: seen.append(config)
     )
     one_thread = functools.partial(concurrent.futures.ThreadPoolExecutor, 1)
-    monkeypatch.setattr(compare, "_pool", one_thread)
+    monkeypatch.setattr(workers, "pool", one_thread)
     config = configs.get(name)
     config["seed"] = 7
     compare.train_folds(config, [0, 2], tmp_path)
