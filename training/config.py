@@ -115,7 +115,7 @@ def with_strength(config, strength):
 
 
 def repetition(config, fold, seed=None):
-    """A copy of a recipe for another fold; where the data has none, for another seed."""
+    """A copy of a recipe for another fold, or seed where the data have no folds."""
     config = copy.deepcopy(config)
     if "fold" in data_options(config["data"]["name"]):
         config["data"]["fold"] = fold

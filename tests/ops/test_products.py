@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import ops as kops
 
 from cvzoo import ops
+from cvzoo.ops import products
 from tests.helpers import arrays, as_complex, gradients, random_pair
 
 sizes = st.integers(1, 7)
@@ -146,7 +147,7 @@ def test_a_convolution_is_numpys_sum_over_the_window(drawn):
     ],
 )
 def test_gradients_of_a_convolution_are_adjoint_to_it(
-    space, window, step, rate, padding
+    space, window, step, rate, padding, both_kinds_of_gradients
 ):
     """For the real inner product `<y, f(z, W)>`, linear in each of z and W.
 
@@ -190,6 +191,12 @@ def test_gradients_of_a_convolution_are_adjoint_to_it(
         np.testing.assert_allclose(along, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.fixture(params=[False, True], ids=["as convolutions", "TensorFlow's"])
+def both_kinds_of_gradients(request, monkeypatch):
+    """Which ones are taken depends on the machine."""
+    monkeypatch.setattr(products, "_has_fast_gradients", lambda: request.param)
+
+
 ARGUMENTS = {
     "strides": (1,),
     "padding": "same",
@@ -203,7 +210,7 @@ def _squared(real, imag, kernel_real, kernel_imag):
     return sum(kops.sum(part**2) for part in found)
 
 
-def test_gradients_do_not_depend_on_the_setting_of_keras():
+def test_gradients_do_not_depend_on_the_setting_of_keras(both_kinds_of_gradients):
     arguments = *random_pair(2, 5, 3), *random_pair(3, 3, 3, seed=1)
     expected = gradients(_squared, *arguments)
     keras.config.set_image_data_format("channels_first")
@@ -215,7 +222,7 @@ def test_gradients_do_not_depend_on_the_setting_of_keras():
         np.testing.assert_array_equal(left, right)
 
 
-def test_an_empty_batch_has_a_gradient_of_zero():
+def test_an_empty_batch_has_a_gradient_of_zero(both_kinds_of_gradients):
     found = gradients(_squared, *random_pair(0, 5, 3), *random_pair(3, 3, 2))
     assert found[0].shape == (0, 5, 3)
     np.testing.assert_array_equal(found[2], np.zeros((3, 3, 2)))
