@@ -19,7 +19,7 @@ import tensorflow as tf
 import cvzoo
 from cvzoo import reporting, weights
 from cvzoo.models import registry
-from training import agreement, distribution, examples, stages
+from training import agreement, distribution, examples, repeats, stages
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
@@ -39,7 +39,7 @@ class WorkerLostError(RuntimeError):
     """Another worker of the run has ended, or cannot be reached."""
 
 
-def save(compact, baseline, found, config, data, folder):
+def save(compact, baseline, found, config, data, folder, more_scores=None):
     """Keeps a model as a preset; `baseline` is `None` where it was not compressed."""
     images, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
@@ -50,6 +50,7 @@ def save(compact, baseline, found, config, data, folder):
     if baseline is not None:
         before = found["test"][configs.first_stage(config)]
         scores["test before compression"] = round(before, 4)
+    scores |= more_scores or {}
     return cvzoo.save_preset(
         compact,
         folder,
@@ -131,11 +132,7 @@ def finish(config, scores, data, folder, quiet=False):
     The networks are read from the folder: they belong to no strategy, and are the same
     whether or not the run was stopped on its way.
     """
-    compact = trained = folder.load_plain(configs.last_stage(config))
-    baseline = None
-    if "sparsify" in config["stages"]:
-        baseline = folder.load_plain(configs.first_stage(config))
-        compact = cvzoo.shrink(trained)
+    trained, compact, baseline = networks(config, folder)
     folder.reopen()
     preset = save(compact, baseline, scores, config, data, folder.path / PRESET)
     folder.end({**scores, "counts": paper_counts(trained)})
@@ -147,8 +144,20 @@ def finish(config, scores, data, folder, quiet=False):
                 + "  ".join(f"{k} {v:.3f}" for k, v in found.items())
             )
         print(cvzoo.compression_report(compact, baseline))
+        accuracy = scores["test"][configs.last_stage(config)]
+        if beside := repeats.verdict(config, accuracy):
+            print(beside)
         print(f"Preset: {preset}")
     return stages.Trained(compact, scores)
+
+
+def networks(config, folder):
+    """Of a run: the trained one, the same shrunk, and the one before, or `None`."""
+    trained = folder.load_plain(configs.last_stage(config))
+    if "sparsify" not in config["stages"]:
+        return trained, trained, None
+    before = folder.load_plain(configs.first_stage(config))
+    return trained, cvzoo.shrink(trained), before
 
 
 def paper_counts(model):

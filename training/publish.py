@@ -1,0 +1,67 @@
+"""Ships a run's network as a preset of the package, with how much seeds matter.
+
+    python -m training.tradeoff RECIPE --folds 0 --seeds 0,1,2,3,4 --out DIR
+    python -m training.publish DIR/RECIPE/recipe/0_seed0 --repeats DIR/points.json
+
+The preset's scores get the mean and the standard deviation of the test accuracy over
+the seeds. A later run of the recipe says whether it is within three of them.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cvzoo import catalogue
+from training import examples, repeats, run_folder, train
+from training.checkpoints import CheckpointError
+
+
+def publish(workdir, repeated, to=catalogue.SHIPPED):
+    """Writes the preset of a finished run; returns its folder.
+
+    Args:
+        workdir: Folder of the run.
+        repeated: What `repeats.scores_of` returned; `None` for none.
+        to: Folder of the presets.
+    """
+    config = run_folder.read_config(workdir)
+    if config is None or not run_folder.is_done(config, workdir):
+        raise ValueError(
+            f"{workdir} must hold a finished run: `python -m training.train NAME "
+            f"--workdir {workdir}`."
+        )
+    scores = json.loads((Path(workdir) / run_folder.SCORES).read_text())
+    scores.pop("counts", None)
+    data = examples.Data(config)
+    folder = run_folder.RunFolder(workdir, config, data.strategy)
+    _, compact, baseline = train.networks(config, folder)
+    target = Path(to) / config["name"]
+    return train.save(compact, baseline, scores, config, data, target, repeated)
+
+
+def main(arguments=None):
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.publish",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("workdir", type=Path, help="folder of a finished run")
+    parser.add_argument("--repeats", type=Path, help="a trade-off's points.json")
+    parser.add_argument("--to", type=Path, default=catalogue.SHIPPED)
+    options = parser.parse_args(arguments)
+    try:
+        repeated = None
+        if options.repeats is not None:
+            config = run_folder.read_config(options.workdir) or {}
+            repeated = repeats.scores_of(options.repeats, config.get("name"))
+        print(publish(options.workdir, repeated, options.to))
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"training.publish: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
