@@ -110,19 +110,35 @@ def strengths(name):
 def with_strength(config, strength):
     """A copy of a recipe whose first sparsifier has another strength."""
     config = copy.deepcopy(config)
-    config["stages"]["sparsify"]["sparsifiers"][0]["strength"] = strength
+    term = config["stages"]["sparsify"]["sparsifiers"][0]
+    if "strength" not in term:
+        raise ConfigError(
+            f"The first sparsifier of {config['name']!r}, {term['name']}, has no "
+            "strength to change."
+        )
+    term["strength"] = strength
     return config
 
 
 def repetition(config, fold, seed=None):
-    """A copy of a recipe for another fold, or seed where the data have no folds."""
+    """A copy of a recipe for another fold.
+
+    Args:
+        config: The recipe.
+        fold: Number of the fold; where the data have none, it is added to the seed.
+        seed: Instead of the recipe's, where the data have folds.
+    """
     config = copy.deepcopy(config)
     if "fold" in data_options(config["data"]["name"]):
         config["data"]["fold"] = fold
-    else:
+        config["seed"] = config["seed"] if seed is None else seed
+    elif seed is None:
         config["seed"] += fold
-    if seed is not None:
-        config["seed"] = seed
+    else:
+        raise ConfigError(
+            f"Data set {config['data']['name']!r} has no folds: numbers of folds are "
+            "seeds there. Leave seeds out."
+        )
     return config
 
 
@@ -201,7 +217,7 @@ def _check_values(config):
     for key, value in positive.items():
         if not value > 0:
             raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
-    if not all(type(drop) in (int, float) and drop > 0 for drop in drops(config)):
+    if not all(_is_drop(drop) for drop in drops(config)):
         raise ConfigError(
             "`optimizer.drop_at` must be a share of the epochs, such as 0.6, an epoch, "
             "such as 10, or a list of them. "
@@ -216,6 +232,11 @@ def _check_values(config):
         raise ConfigError(
             "`model` must be a dictionary with a name, and arguments of its builder."
         )
+
+
+def _is_drop(drop):
+    """Whether it is an epoch, or a share of the epochs."""
+    return (type(drop) is int and drop > 0) or (type(drop) is float and 0 < drop < 1)
 
 
 def _check_data(data):

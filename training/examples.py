@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 import training.data
+from cvzoo.models import registry
 from training import sharing
 
 
@@ -86,6 +87,28 @@ class Data:
     def size(self, split):
         """Number of examples of a split."""
         return len(self.examples[split][1])
+
+    def check_fits(self, model):
+        """Raises unless a network's input and outputs are those of the data.
+
+        Args:
+            model: Name and arguments of an architecture, as in a recipe.
+        """
+        if model["name"] not in registry.list_models():
+            return  # `create_model` names what there is.
+        inputs, _ = self.examples["train"]
+        expected = {
+            "input_shape": list(inputs.shape[1:]),
+            "classes": len(self.source.CLASSES),
+        }
+        for key, value in expected.items():
+            found = registry.argument(model["name"], key, model)
+            found = list(found) if key == "input_shape" else found
+            if found != value:
+                raise ValueError(
+                    f"`model.{key}` must be {value} for the data set "
+                    f"{self.about['name']!r}. Received: {found}"
+                )
 
     def groups(self, split):
         """A number for each example that scores are told apart by, or `None`."""

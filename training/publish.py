@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from cvzoo import catalogue
+from training import config as configs
 from training import examples, repeats, run_folder, train
 from training.checkpoints import CheckpointError
 
@@ -25,12 +26,7 @@ def publish(workdir, repeated, to=catalogue.SHIPPED):
         repeated: What `repeats.scores_of` returned; `None` for none.
         to: Folder of the presets.
     """
-    config = run_folder.read_config(workdir)
-    if config is None or not run_folder.is_done(config, workdir):
-        raise ValueError(
-            f"{workdir} must hold a finished run: `python -m training.train NAME "
-            f"--workdir {workdir}`."
-        )
+    config = finished_recipe(workdir)
     scores = json.loads((Path(workdir) / run_folder.SCORES).read_text())
     scores.pop("counts", None)
     data = examples.Data(config)
@@ -38,6 +34,25 @@ def publish(workdir, repeated, to=catalogue.SHIPPED):
     _, compact, baseline = train.networks(config, folder)
     target = Path(to) / config["name"]
     return train.save(compact, baseline, scores, config, data, target, repeated)
+
+
+def finished_recipe(workdir):
+    """The recipe of a finished run, which must be the one of its name."""
+    config = run_folder.read_config(workdir)
+    if config is None or not run_folder.is_done(config, workdir):
+        raise ValueError(
+            f"{workdir} must hold a finished run: `python -m training.train NAME "
+            f"--workdir {workdir}`."
+        )
+    recipe = json.loads(json.dumps(configs.get(config["name"])))
+    changed = configs.differences(recipe, config)
+    if changed:
+        found = [f"{key} is {here!r} and not {there!r}" for key, there, here in changed]
+        raise ValueError(
+            f"{workdir} holds a run of a changed recipe, which a preset called "
+            f"{config['name']!r} must not be of: {'; '.join(found)}."
+        )
+    return config
 
 
 def main(arguments=None):
@@ -54,8 +69,8 @@ def main(arguments=None):
     try:
         repeated = None
         if options.repeats is not None:
-            config = run_folder.read_config(options.workdir) or {}
-            repeated = repeats.scores_of(options.repeats, config.get("name"))
+            config = finished_recipe(options.workdir)
+            repeated = repeats.scores_of(options.repeats, config)
         print(publish(options.workdir, repeated, options.to))
     except (ValueError, OSError, CheckpointError) as error:
         print(f"training.publish: {error}", file=sys.stderr)

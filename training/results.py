@@ -186,11 +186,11 @@ def markdown_table(lines, losing_to):
     return markdown(HEADINGS, rows)
 
 
-def markdown(headings, rows):
-    """A Markdown table, from texts; numbers after the first column."""
+def markdown(headings, rows, words=1):
+    """A Markdown table, from texts; numbers after the first `words` columns."""
     text = [
         "| " + " | ".join(headings) + " |",
-        "| --- " + "| ---: " * (len(headings) - 1) + "|",
+        "| --- " * words + "| ---: " * (len(headings) - words) + "|",
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
     return "\n".join(text) + "\n"

@@ -198,8 +198,13 @@ def read_config(path):
 
 
 def is_done(config, path):
-    """Whether a folder holds a finished run of a recipe."""
-    return (Path(path) / SCORES).exists() and read_config(path) == config
+    """Whether a folder holds a finished run of a recipe, with whole scores."""
+    if not (Path(path) / SCORES).exists() or read_config(path) != config:
+        return False
+    try:
+        return "counts" in json.loads((Path(path) / SCORES).read_text())
+    except ValueError:
+        return False
 
 
 def remove(path):

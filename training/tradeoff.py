@@ -3,26 +3,26 @@
     python -m training.tradeoff CONFIG [CONFIG …] [--strengths 2,6,10] [--out DIR]
 
 All stages for each recipe, strength and fold, in DIR/RECIPE/STRENGTH/FOLD, and a table
-and a picture of all of them. Strengths are the names that the recipe's file gives them;
-without `--strengths`, each recipe has its own. Recipes that differ only in how they
-sparsify share the pre-trained network of a fold. Where the data have no folds, the
-numbers are seeds. Runs that are there are kept, so that the command goes on where it
-was stopped.
+and a picture of all of them. Strengths are called as in the recipe's file (paper 2's
+by k); choose one by the validation column. Runs that differ only in how they sparsify
+share the pre-trained network. Runs that are there are kept, so that the command goes on
+where it was stopped.
 """
 
 import argparse
 import dataclasses
 import itertools
 import json
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 import cvzoo
+from training import checkpoints, latency, pictures, results, run_folder, workers
 from training import config as configs
-from training import latency, pictures, results, run_folder, workers
+from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
 from training.compare import parse_folds
 from training.workers import console
@@ -35,21 +35,25 @@ class Point:
     Attributes:
         recipe: Its name.
         strength: What the strength is called, `""` for the recipe's own.
-        runs: Number of runs.
-        before, after: Test accuracy of the network before compression and after
-            fine-tuning, in percent; a mean and its standard error, as others are.
+        folds, seeds: Of its runs, in order; folds of `None` where data have none.
+        validation: Validation accuracy after fine-tuning, in percent: a mean and its
+            standard error, as others are; `None` where there is no such split.
+        before, after: Test accuracy before compression and after fine-tuning.
         difference: Of the two, paired.
         compression: Parameters of the network by those left, as paper 2 counts.
         numbers: Stored numbers that are not zero, after `shrink`.
         bytes: Size of the weights file.
         spread: Name → standard deviation over the runs, of `after` and `numbers`.
+        config: The recipe of its first run.
         milliseconds: Of one call for one example, before and after `shrink`; `None`
             where it was not measured.
     """
 
     recipe: str
     strength: str
-    runs: int
+    folds: list
+    seeds: list
+    validation: tuple | None
     before: tuple
     after: tuple
     difference: tuple
@@ -57,6 +61,7 @@ class Point:
     numbers: tuple
     bytes: tuple
     spread: dict
+    config: dict
     milliseconds: tuple | None = None
 
 
@@ -69,8 +74,12 @@ def grid(recipes, strengths, repetitions, out):
         repetitions: `(fold, seed)` of each; a seed of `None` is the recipe's.
         out: Folder of all of them.
     """
+    labels = strengths or [""]
+    for option, values in (("CONFIG", recipes), ("--strengths", labels)):
+        if len(set(values)) < len(values):
+            raise ValueError(f"{option} must differ. Received: {', '.join(values)}")
     runs = []
-    for name, label in itertools.product(recipes, strengths or [""]):
+    for name, label in itertools.product(recipes, labels):
         config = configs.get(name)
         if "sparsify" not in config["stages"]:
             raise ValueError(f"Recipe {name} has no stage 'sparsify' to trade off.")
@@ -90,20 +99,20 @@ def grid(recipes, strengths, repetitions, out):
 
 
 def train_all(runs):
-    """Trains what is not there yet, runs with the same first stage one by one."""
-    waiting = [run for run in runs if not run_folder.is_done(*run)]
+    """Trains what is not there yet; runs with the same first stage share it."""
     groups = {}
-    for config, folder in waiting:
-        groups.setdefault(_first_stage(config), []).append((config, folder))
-    there = {}
     for config, folder in runs:
-        there.setdefault(_first_stage(config), []).append(folder)
+        groups.setdefault(_first_stage(config), []).append((config, folder))
+    first, others = [], []
+    for group in groups.values():
+        folders = [folder for _, folder in group]
+        waiting = [run for run in group if not run_folder.is_done(*run)]
+        jobs = [(*run, folders) for run in waiting]
+        first, others = first + jobs[:1], others + jobs[1:]
     with workers.pool() as pool:
-        jobs = [
-            pool.submit(_train_group, group, there[key])
-            for key, group in groups.items()
-        ]
-        workers.wait(jobs, f"training {len(waiting)} runs")
+        for jobs in (first, others):
+            futures = [pool.submit(_train, *job) for job in jobs]
+            workers.wait(futures, f"training {len(jobs)} runs")
 
 
 def _first_stage(config):
@@ -112,56 +121,59 @@ def _first_stage(config):
     return json.dumps([alike, config["stages"]["pretrain"]], sort_keys=True)
 
 
-def _train_group(group, folders):
-    """Trains runs that have the same first stage, in a worker process."""
+def _train(config, folder, others):
+    """One run, in a worker process; `others` may hold its pre-trained network."""
     from training import train
 
-    for config, folder in group:
-        _share_first_stage(folder, folders, config)
-        train.run(config, folder, quiet=True)
+    _share_first_stage(config, folder, others)
+    train.run(config, folder, quiet=True)
 
 
-def _share_first_stage(folder, folders, config):
-    """Copies the pre-trained network of another run, where there is one."""
-    if (folder / "pretrain.keras").exists():
+def _share_first_stage(config, folder, others):
+    """Copies the pre-trained network of a run that begins alike, if there is one."""
+    # Refuses a folder of another recipe.
+    there = run_folder.RunFolder(folder, config, tf.distribute.get_strategy())
+    if there.has("pretrain"):
         return
-    for other in folders:
-        if (other / "pretrain.keras").exists() and (other / "pretrain.csv").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            # The recipe first, which says what the network is of.
-            (folder / run_folder.CONFIG).write_text(json.dumps(config, indent=1) + "\n")
-            shutil.copy(other / "pretrain.csv", folder / "pretrain.csv")
-            aside = folder / ".pretrain.part"
-            shutil.copy(other / "pretrain.keras", aside)
-            aside.replace(folder / "pretrain.keras")
+    for other in others:
+        kept = run_folder.read_config(other)
+        model, log = other / "pretrain.keras", other / "pretrain.csv"
+        # The other folder may be of a recipe that has been changed since.
+        is_alike = kept is not None and _first_stage(kept) == _first_stage(config)
+        if is_alike and model.exists() and log.exists():
+            checkpoints.replace(there.log("pretrain"), log.read_bytes())
+            checkpoints.replace(folder / model.name, model.read_bytes())
             return
 
 
 def collect(runs, out, with_latency=False):
     """One `Point` for each recipe and strength."""
     grouped = {}
-    for _, folder in runs:
-        recipe, strength, _ = folder.relative_to(out).parts
-        grouped.setdefault((recipe, strength), []).append(folder)
+    for run in runs:
+        recipe, strength, _ = run[1].relative_to(out).parts
+        grouped.setdefault((recipe, strength), []).append(run)
     return [
-        _point(recipe, "" if strength == "recipe" else strength, folders, with_latency)
-        for (recipe, strength), folders in grouped.items()
+        _point(recipe, "" if strength == "recipe" else strength, group, with_latency)
+        for (recipe, strength), group in grouped.items()
     ]
 
 
-def _point(recipe, strength, folders, with_latency):
-    rows = [_measures(folder) for folder in folders]
+def _point(recipe, strength, runs, with_latency):
+    rows = [_measures(folder) for _, folder in runs]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Point(
         recipe,
         strength,
-        len(rows),
-        **{name: results.mean_and_error(each) for name, each in values.items()},
+        [config["data"].get("fold") for config, _ in runs],
+        [config["seed"] for config, _ in runs],
+        **{"validation": None}
+        | {name: results.mean_and_error(each) for name, each in values.items()},
         spread={
             name: float(np.std(values[name], ddof=1)) if len(rows) > 1 else None
             for name in ("after", "numbers")
         },
-        milliseconds=_milliseconds(folders[0]) if with_latency else None,
+        config=runs[0][0],
+        milliseconds=_milliseconds(runs[0][1]) if with_latency else None,
     )
 
 
@@ -170,7 +182,11 @@ def _measures(folder):
     manifest = json.loads((folder / run_folder.PRESET / "metadata.json").read_text())
     before, after = (100 * scores["test"][key] for key in ("pretrain", "finetune"))
     counts = scores["counts"]
+    held_out = {}
+    if "validation" in scores:
+        held_out["validation"] = 100 * scores["validation"]["finetune"]
     return {
+        **held_out,
         "before": before,
         "after": after,
         "difference": after - before,
@@ -189,8 +205,8 @@ def _milliseconds(folder):
 
 
 HEADINGS = (
-    *("recipe", "strength", "before %", "after %", "difference", "compression"),
-    *("numbers", "bytes", "ms before", "ms after"),
+    *("recipe", "strength", "validation %", "test before %", "test after %"),
+    *("difference", "compression", "numbers", "bytes", "ms before", "ms after"),
 )
 
 
@@ -200,6 +216,7 @@ def cells(point):
     return (
         point.recipe,
         point.strength,
+        "" if point.validation is None else results.plus_minus(*point.validation),
         results.plus_minus(*point.before),
         results.plus_minus(*point.after),
         results.plus_minus(*point.difference, sign="+"),
@@ -212,7 +229,7 @@ def cells(point):
 
 def _narrow(points):
     """Headings and rows that fit a terminal of 80 columns."""
-    headings = ("recipe", "after %", "difference", "compression", "bytes")
+    headings = ("recipe", "test after %", "difference", "compression", "bytes")
     rows = []
     for point in points:
         row = dict(zip(HEADINGS, cells(point), strict=True))
@@ -225,7 +242,7 @@ def write(points, out):
     """Writes `points.json`, `table.md` and `tradeoff.png`."""
     rows = [dataclasses.asdict(point) for point in points]
     (out / "points.json").write_text(json.dumps(rows, indent=1) + "\n")
-    table = results.markdown(HEADINGS, [cells(point) for point in points])
+    table = results.markdown(HEADINGS, list(map(cells, points)), words=2)
     (out / "table.md").write_text(table, encoding="utf-8")
     curves = {}
     for point in points:
@@ -241,8 +258,14 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("configs", nargs="+", help="recipes")
-    parser.add_argument("--strengths", help="names with commas, or `all`")
-    parser.add_argument("--folds", default="0,1,2,3,4")
+    parser.add_argument(
+        "--strengths",
+        help="names with commas, or `all` that the recipes' file has; without it, each "
+        "recipe's own",
+    )
+    parser.add_argument(
+        "--folds", default="0,1,2,3,4", help="numbers; seeds where data have no folds"
+    )
     parser.add_argument("--seeds", help="numbers; the recipe's if left out")
     parser.add_argument("--out", type=Path, default=Path("out/tradeoff"))
     parser.add_argument(
@@ -259,7 +282,7 @@ def main(arguments=None):
 
             runs = [(train.quick(config), folder) for config, folder in runs]
         train_all(runs)
-    except (ValueError, CheckpointError) as error:
+    except (ValueError, CheckpointError, DivergenceError) as error:
         print(f"training.tradeoff: {error}", file=sys.stderr)
         return 2
     points = collect(runs, options.out, options.latency)
@@ -275,7 +298,7 @@ def _plan(options):
     if options.strengths == "all":
         strengths = [str(key) for key in configs.strengths(options.configs[0])]
     elif options.strengths:
-        strengths = options.strengths.split(",")
+        strengths = [word.strip() for word in options.strengths.split(",")]
     folds = parse_folds(options.folds)
     seeds = [None]
     if options.seeds:

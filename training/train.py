@@ -94,6 +94,7 @@ def run(config, workdir, quiet=False, strategy=None):
     config = json.loads(json.dumps(config))
     config.pop("devices", None)  # The result does not depend on them.
     data = examples.Data(config, strategy)
+    data.check_fits(config["model"])
     strategy = data.strategy
     agreement.check_workers_agree(strategy, recipe=config)
     try:
@@ -145,7 +146,7 @@ def finish(config, scores, data, folder, quiet=False):
             )
         print(cvzoo.compression_report(compact, baseline))
         accuracy = scores["test"][configs.last_stage(config)]
-        if beside := repeats.verdict(config, accuracy):
+        if beside := repeats.verdict(config, accuracy, data.size("test")):
             print(beside)
         print(f"Preset: {preset}")
     return stages.Trained(compact, scores)

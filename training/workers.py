@@ -22,7 +22,10 @@ def pool():
 
 
 def wait(futures, label):
-    """Results of futures, in order, with a progress bar until all are there."""
+    """Results of futures, in order, with a progress bar until all are there.
+
+    The first that fails cancels those that have not begun.
+    """
     columns = (
         rich.progress.TextColumn(label),
         rich.progress.BarColumn(bar_width=24),
@@ -32,7 +35,10 @@ def wait(futures, label):
     with rich.progress.Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=len(futures))
         for future in concurrent.futures.as_completed(futures):
-            future.result()
+            if future.exception() is not None:
+                for other in futures:
+                    other.cancel()
+                raise future.exception()
             bar.advance(task)
     return [future.result() for future in futures]
 

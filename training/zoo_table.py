@@ -19,7 +19,7 @@ HEADINGS = ("preset", "data", "input", "test accuracy", "numbers", "weights file
 
 def table(manifests):
     """The table, in Markdown."""
-    return results.markdown(HEADINGS, [_cells(manifest) for manifest in manifests])
+    return results.markdown(HEADINGS, list(map(_cells, manifests)), words=3)
 
 
 def _cells(manifest):

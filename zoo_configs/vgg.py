@@ -3,7 +3,7 @@
 Paper: Nazarov and Burnaev, 2020, VGG16 on CIFAR-10 (§5.3).
 Names: MODEL_FIELD_METHOD_DATASET.
 Run:   python -m training.train vgg16_complex_vd_cifar10 --workdir out/run
-       python -m training.tradeoff vgg16_complex_vd_cifar10   # over the strengths
+       python -m training.tradeoff vgg16_complex_vd_cifar10 --strengths all
        python -m training.train vgg8_complex_vd_digits --workdir out/run
 Cost:  VGG16 on CIFAR-10: 80 epochs of 391 steps; a GPU's work. VGG8 on digits: see
        docs/image_zoo.md.
@@ -12,7 +12,8 @@ CIFAR-10: the paper's protocol, all 50 000 images, cropped and mirrored at rando
 C = 1.5 · 2^(-k/2), k = 7 … 15, and κ = 1e-4, five times 1/50 000, so that `strength` is
 5 C; recipes have k = 15. VGG8 to VGG19 but VGG16 are in the paper's code, and no
 figures are published. PUBLISHED, NOT RUN HERE, means of five: compression, accuracy
-before > after fine-tuning; `training.evaluate --against-published` compares.
+before > after fine-tuning. All k are in training/published/cells.py, and
+`training.evaluate --against-published` compares.
 
     VGG16   C VD             C ARD            R VD             R ARD
     k = 15  ×93  .898>.913   ×87  .894>.913   ×71  .906>.910   ×60  .905>.910

@@ -42,6 +42,11 @@ def size_argument(name):
     return _SIZES[name]
 
 
+def argument(name, key, given):
+    """The value of an argument of an architecture: the given one, or its default."""
+    return given.get(key, inspect.signature(_BUILDERS[name]).parameters[key].default)
+
+
 def create_model(name, **arguments):
     """A zoo architecture with fresh weights.
 

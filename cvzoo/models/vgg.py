@@ -90,6 +90,10 @@ def _opened(input_shape, mean, deviation):
             f"{input_shape[-1]} channels of input_shape={tuple(input_shape)}. "
             f"Received: mean={tuple(mean)}, deviation={tuple(deviation)}"
         )
+    if not all(each > 0 for each in deviation):
+        raise ValueError(
+            f"`deviation` must hold positive numbers. Received: {tuple(deviation)}"
+        )
     pixels = keras.Input(input_shape, name="pixels")
     normalise = keras.layers.Rescaling(
         [1 / each for each in deviation],

@@ -212,9 +212,10 @@ def _has_fast_gradients():
     """Whether TensorFlow uses oneDNN, which it decides by the CPU when it starts."""
     try:
         from tensorflow.python.util import _pywrap_util_port
-    except ImportError:  # Not public, and only a matter of speed.
+
+        return _pywrap_util_port.IsMklEnabled()
+    except (ImportError, AttributeError):  # Not public, and only a matter of speed.
         return False
-    return _pywrap_util_port.IsMklEnabled()
 
 
 def _padding(window, padding):

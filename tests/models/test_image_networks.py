@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import reporting, weights
+from cvzoo import reporting, sparsity, weights
 
 R, C, HALF_C, TWICE_R = (
     {"field": "real"},
@@ -60,15 +60,43 @@ def test_networks_have_the_papers_counts(name, arguments, published, never_prune
     assert found == (published, never_pruned)
 
 
+def test_the_limits_of_compression_are_the_published_ones():
+    for arguments, limit in ((R, 1161), (C, 871)):
+        model = cvzoo.create_model("vgg16", **arguments)
+        kernels = [
+            parts * np.prod(layer.kernel_parts[0].shape)
+            if hasattr(layer, "kernel_parts")
+            else np.prod(layer.kernel.shape)
+            for layer in sparsity.linear_layers(model)
+            for parts in [2 if arguments is C else 1]
+        ]
+        size = sum(np.prod(each.shape) for each in model.trainable_weights)
+        assert int(size / (size - sum(kernels))) == limit
+
+
+def test_layers_of_a_simple_conv_have_the_papers_counts():
+    model = cvzoo.create_model("simple_conv", field="real")
+    counts = [layer.count_params() for layer in model.layers if layer.weights]
+    assert counts == [520, 25_050, 400_500, 5_010]
+
+
 @pytest.mark.parametrize(
-    ("never_pruned", "published", "limit"),
-    [(12_682, 14_728_266, 1161), (33_812, 29_464_980, 871)],
+    ("arguments", "expected"),
+    [
+        (R, [14_710_464, 4_224, 8_448, 5_130]),
+        (C, [29_420_928, 8_448, 25_344, 10_260]),
+    ],
 )
-def test_the_limits_of_compression_are_the_published_ones(
-    never_pruned, published, limit
-):
-    assert (never_pruned, published) in {(row[3], row[2]) for row in COUNTS}
-    assert int(published / never_pruned) == limit
+def test_parts_of_vgg16_have_the_papers_counts(arguments, expected):
+    """Kernels and biases of convolutions, batch norm, and the linear layer."""
+    found = [0] * 4
+    for layer in cvzoo.create_model("vgg16", **arguments).layers:
+        for weight in layer.trainable_weights:
+            is_bias = weight.name.startswith("bias")
+            kinds = {"convolution": int(is_bias), "norm": 2}
+            start = layer.name.rstrip("0123456789_")
+            found[kinds.get(start, 3)] += int(np.prod(weight.shape))
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -169,6 +197,7 @@ def test_weights_begin_as_in_the_papers_libraries(field, name):
         ("vgg16", {"input_shape": (28, 28, 1)}, r"at least 32×32.*\(28, 28, 1\)"),
         ("vgg16", {"input_shape": (32, 32, 1)}, "each of the 1 channels"),
         ("vgg8", {"mean": (0.5,), "deviation": (0.5,)}, "each of the 3 channels"),
+        ("vgg8", {"deviation": (0.2, 0.0, 0.2)}, "`deviation` must hold positive"),
         ("vgg8", {"field": "quaternion"}, "`field` must be one of"),
         ("simple_conv", {"features": "wavelet"}, "`features` must be one of"),
     ],

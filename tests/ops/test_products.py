@@ -210,6 +210,43 @@ def _squared(real, imag, kernel_real, kernel_imag):
     return sum(kops.sum(part**2) for part in found)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("space", [(7,), (5, 6)])
+def test_gradients_of_a_real_convolution_are_adjoint_to_it(
+    space, padding, both_kinds_of_gradients
+):
+    rank, generator = len(space), np.random.default_rng(0)
+    arguments = {
+        "strides": (1,) * rank,
+        "padding": padding,
+        "data_format": "channels_last",
+        "dilation_rate": (1,) * rank,
+    }
+
+    def draw(*shape):
+        return generator.normal(size=shape).astype(np.float32)
+
+    def numpy_form(x, kernel):
+        ones = (1,) * rank
+        return numpy_convolution(x, kernel, ones, padding, ones).real
+
+    window = (3, 2)[:rank]
+    x, other_x = draw(2, *space, 3), draw(2, *space, 3)
+    kernel, other_kernel = draw(*window, 3, 4), draw(*window, 3, 4)
+    upstream = draw(*numpy_form(x, kernel).shape)
+    found = gradients(
+        lambda x, kernel: kops.sum(ops.conv(x, kernel, **arguments) * upstream),
+        x,
+        kernel,
+    )
+    for gradient, direction, form in (
+        (found[0], other_x, numpy_form(other_x, kernel)),
+        (found[1], other_kernel, numpy_form(x, other_kernel)),
+    ):
+        along, expected = np.sum(gradient * direction), np.sum(upstream * form)
+        np.testing.assert_allclose(along, expected, rtol=1e-4, atol=1e-3)
+
+
 def test_gradients_do_not_depend_on_the_setting_of_keras(both_kinds_of_gradients):
     arguments = *random_pair(2, 5, 3), *random_pair(3, 3, 3, seed=1)
     expected = gradients(_squared, *arguments)

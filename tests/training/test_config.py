@@ -129,6 +129,7 @@ def test_a_recipe_may_say_where_it_trains():
         ("optimizer.drop_at=late", "float or list"),
         ("optimizer.drop_at=['late']", "a share of the epochs, such as 0.6, an epoch"),
         ("optimizer.drop_at=0", "a share of the epochs"),
+        ("optimizer.drop_at=10.0", "an epoch, such as 10,"),
         ("stages.sparsify.sparsifiers=[{'name': 'ARDD'}]", "Did you mean ARD"),
         (
             "stages.sparsify.sparsifiers=[{'name': 'ARD', 'power': 1}]",

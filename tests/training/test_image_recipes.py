@@ -120,3 +120,5 @@ def test_repetitions_are_folds_or_else_seeds():
     assert (other["data"]["fold"], other["seed"]) == (3, 2)
     other = configs.repetition(cifar10, 3)
     assert other["seed"] == 3 and other["data"] == cifar10["data"]
+    with pytest.raises(configs.ConfigError, match="'cifar10' has no folds"):
+        configs.repetition(cifar10, 3, seed=2)

@@ -12,22 +12,30 @@ NAME = "two_layer_dense_complex_vd_digits"
 POINT = {
     "recipe": NAME,
     "strength": "",
-    "runs": 5,
+    "folds": [0] * 5,
+    "seeds": [0, 1, 2, 3, 4],
     "after": [93.456, 0.2],
     "spread": {"after": 0.5, "numbers": 30.0},
 }
 
 
 @pytest.fixture
-def points(tmp_path):
+def config():
+    return train.quick(configs.get(NAME))
+
+
+@pytest.fixture
+def points(tmp_path, config):
     path = tmp_path / "points.json"
-    path.write_text(json.dumps([{**POINT, "strength": "0.4"}, POINT]))
+    point = {**POINT, "config": {**config, "seed": 4}}
+    path.write_text(json.dumps([{**point, "strength": "0.4"}, point]))
     return path
 
 
-def test_a_published_preset_tells_of_its_seeds(tmp_path, points, monkeypatch, capsys):
+def test_a_published_preset_tells_of_its_seeds(tmp_path, config, points, monkeypatch):
     workdir, shipped = tmp_path / "run", tmp_path / "zoo"
-    config = train.quick(configs.get(NAME))
+    # A small recipe, as if it were the one of that name.
+    monkeypatch.setattr(configs, "get", lambda name: config)
     train.run(config, workdir, quiet=True)
     arguments = [str(workdir), "--repeats", str(points), "--to", str(shipped)]
     assert publish.main(arguments) == 0
@@ -44,22 +52,42 @@ def test_a_published_preset_tells_of_its_seeds(tmp_path, points, monkeypatch, ca
 
     monkeypatch.setattr(catalogue, "SHIPPED", shipped)
     config = run_folder.read_config(workdir)
-    near = repeats.verdict(config, 0.9346 + 0.0149)
+    near = repeats.verdict({**config, "seed": 9}, 0.9346 + 0.0149, n_test=1000)
     assert near == (
         "The recipe gave 93.5 ± 0.5 % (standard deviation over 5 seeds); this run is "
         "within 3 of them."
     )
-    assert "is NOT within 3" in repeats.verdict(config, 0.9346 - 0.0151)
-    # Of another recipe nothing is known, nor of one that was changed.
-    assert repeats.verdict({**config, "seed": 9}, 0.9) is None
-    assert repeats.verdict({**config, "name": "other"}, 0.9) is None
+    assert "is NOT within 3" in repeats.verdict(config, 0.9346 - 0.0151, n_test=1000)
+    # An accuracy is known no better than to one example.
+    assert "is within 3" in repeats.verdict(config, 0.9346 - 0.0151, n_test=100)
+    # Of another recipe nothing is known.
+    changed = {**config, "loss": "mse"}
+    assert repeats.verdict(changed, 0.9, n_test=1000) is None
+    assert repeats.verdict({**config, "name": "other"}, 0.9, n_test=1000) is None
 
 
-def test_what_cannot_be_published_is_told(tmp_path, points, capsys):
+def test_only_the_recipe_itself_is_published(tmp_path, config, capsys):
     assert publish.main([str(tmp_path)]) == 2
     assert "must hold a finished run" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="at least two runs of 'other'"):
-        repeats.scores_of(points, "other")
-    points.write_text(json.dumps([{**POINT, "runs": 1}]))
-    with pytest.raises(ValueError, match="at least two runs"):
-        repeats.scores_of(points, NAME)
+    train.run(config, tmp_path, quiet=True)
+    assert publish.main([str(tmp_path), "--to", str(tmp_path / "zoo")]) == 2
+    told = capsys.readouterr().err
+    assert "a changed recipe" in told and "model.units is 8 and not 512" in told
+    assert not (tmp_path / "zoo").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": "other"},
+        {"strength": "0.4"},
+        {"seeds": [0], "folds": [0]},
+        {"folds": [0, 1, 2, 3, 4]},
+        {"config": {"name": NAME, "seed": 0}},
+    ],
+)
+def test_other_repetitions_are_refused(change, points, config):
+    (_, point) = json.loads(points.read_text())
+    points.write_text(json.dumps([{**point, **change}]))
+    with pytest.raises(ValueError, match="of one fold and several seeds"):
+        repeats.scores_of(points, config)

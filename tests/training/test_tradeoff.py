@@ -1,17 +1,24 @@
 """Recipes over strengths and folds: runs, their shared beginning, and the table."""
 
 import concurrent.futures
+import copy
 import functools
 import json
+import time
 
 import numpy as np
 import pytest
 
-from training import latency, run_folder, stages, tradeoff, workers
+from training import config as configs
+from training import latency, run_folder, stages, tradeoff, train, workers
+from training.callbacks import DivergenceError
+from training.checkpoints import CheckpointError
 from training.tradeoff import Point
 
 VD = "two_layer_dense_complex_vd_digits"
 ARD = "two_layer_dense_complex_ard_digits"
+MAGNITUDE = "two_layer_dense_complex_magnitude_digits"
+MNIST = "simple_conv_complex_vd_mnist"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +75,7 @@ def test_points_are_means_over_runs_with_paired_differences(tmp_path):
         folder = tmp_path / "name" / "0.1" / str(fold)
         (folder / "preset").mkdir(parents=True)
         scores = {"test": {"pretrain": before, "finetune": after}}
+        scores["validation"] = {"finetune": after + 0.01}
         scores["counts"] = {"parameters": 1000, "zeros": zeros}
         (folder / "scores.json").write_text(json.dumps(scores))
         manifest = {
@@ -75,9 +83,12 @@ def test_points_are_means_over_runs_with_paired_differences(tmp_path):
             "files": {"weights.safetensors": {"bytes": 100 + fold}},
         }
         (folder / "preset" / "metadata.json").write_text(json.dumps(manifest))
-        runs.append(({}, folder))
+        runs.append(({"data": {"fold": fold}, "seed": 3}, folder))
     (point,) = tradeoff.collect(runs, tmp_path)
-    assert (point.recipe, point.strength, point.runs) == ("name", "0.1", 2)
+    assert (point.recipe, point.strength) == ("name", "0.1")
+    assert (point.folds, point.seeds) == ([0, 1], [3, 3])
+    assert point.config == runs[0][0]
+    np.testing.assert_allclose(point.validation, (86, 3))
     np.testing.assert_allclose(point.before, (85, 5))
     np.testing.assert_allclose(point.after, (85, 3))
     np.testing.assert_allclose(point.difference, (0, 2))
@@ -108,6 +119,10 @@ def test_strengths_are_those_of_the_recipes_file():
     [
         (["nothing"], "No recipe is called 'nothing'"),
         ([VD, "--strengths", "7"], "must be of 0.05, 0.17, 0.22, 0.4. Received: '7'"),
+        ([VD, "--strengths", "0.05, 0.05"], "--strengths must differ"),
+        ([VD, VD], "CONFIG must differ"),
+        ([MAGNITUDE, "--strengths", "0.05"], "has no strength to change"),
+        ([MNIST, "--seeds", "0,1"], "'mnist' has no folds: numbers of folds are seeds"),
         ([VD, "--folds", "0,0"], "`--folds` must be different numbers"),
         ([VD, "--seeds", "one"], "`--seeds` must be different numbers"),
         (["dcnn_digits", "--strengths", "all"], "gives no strengths"),
@@ -122,11 +137,11 @@ def test_what_cannot_be_traded_off_is_told(arguments, message, tmp_path, capsys)
 
 def test_rows_of_one_run_have_no_errors():
     point = Point(
-        *("name", "0.1", 1, (93.75, None), (93.0, None), (-0.75, None)),
-        *((100.4, None), (1234.0, None), (5678.0, None), {}, (0.5, 0.25)),
+        *("name", "0.1", [0], [0], None, (93.75, None), (93.0, None), (-0.75, None)),
+        *((100.4, None), (1234.0, None), (5678.0, None), {}, {}, (0.5, 0.25)),
     )
     assert tradeoff.cells(point) == (
-        *("name", "0.1", "93.8", "93.0", "-0.8", "×100", "1,234", "5,678"),
+        *("name", "0.1", "", "93.8", "93.0", "-0.8", "×100", "1,234", "5,678"),
         *("0.50", "0.25"),
     )
 
@@ -135,5 +150,35 @@ def test_latency_is_of_one_example_and_positive():
     import cvzoo
 
     model = cvzoo.create_model("two_layer_dense", units=4, input_shape=(4, 4, 1))
-    (milliseconds,) = latency.one_example([model])
-    assert 0 < milliseconds < 1000
+    times = latency.one_example([model, model])
+    assert len(times) == 2 and min(times) > 0
+
+
+def test_the_first_stage_of_another_recipe_is_not_shared(tmp_path):
+    config = train.quick(configs.get(VD))
+    train.run(config, tmp_path / "old", quiet=True)
+    weaker = configs.with_strength(config, 0.01)
+    tradeoff._share_first_stage(weaker, tmp_path / "weaker", [tmp_path / "old"])
+    old, new = (tmp_path / name / "pretrain.keras" for name in ("old", "weaker"))
+    assert new.read_bytes() == old.read_bytes()
+    longer = copy.deepcopy(config)
+    longer["stages"]["pretrain"]["epochs"] = 2
+    tradeoff._share_first_stage(longer, tmp_path / "longer", [tmp_path / "old"])
+    assert not (tmp_path / "longer" / "pretrain.keras").exists()
+    with pytest.raises(CheckpointError, match="a run of another recipe"):
+        tradeoff._share_first_stage(longer, tmp_path / "old", [])
+
+
+def test_a_run_that_fails_stops_those_that_have_not_begun(tmp_path, monkeypatch):
+    begun = []
+
+    def fail(config, folder, others):
+        begun.append(folder)
+        if len(begun) > 1:
+            time.sleep(0.5)
+        raise DivergenceError("The loss became nan.")
+
+    monkeypatch.setattr(tradeoff, "_train", fail)
+    arguments = [VD, "--folds", "0,1,2,3,4", "--out", str(tmp_path)]
+    assert tradeoff.main(arguments) == 2
+    assert len(begun) < 5

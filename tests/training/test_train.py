@@ -1,6 +1,7 @@
 """Stages: what is carried over, what is restored, and the whole run."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -178,6 +179,23 @@ def test_the_quick_test_of_images_needs_no_files_and_keeps_the_splits():
     assert quick["synthetic"] == 1
     assert (quick["n_train"], quick["n_validation"]) == (256, 0)
     assert "synthetic" not in train.quick(configs.get(NAME))["data"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.classes=26", "`model.classes` must be 10 for .*digits.*Received: 26"),
+        ("model.input_shape=[28,28,1]", r"must be \[8, 8, 1\].*\[28, 28, 1\]"),
+        ("model.input_shape=[8,8,3]", r"must be \[8, 8, 1\].*\[8, 8, 3\]"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_data_is_refused(
+    change, message, tmp_path, capsys
+):
+    arguments = [NAME, "--workdir", str(tmp_path), "--set", change]
+    assert train.main(arguments) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_commands_name_what_is_unknown(tmp_path, capsys):

@@ -9,18 +9,20 @@ OPTIMIZER = {
     "optimizer.drop_at": 10,
     "optimizer.global_clipnorm": 0.5,
 }
-STAGES = {
+TRAINING = {
     "stages.sparsify.carry_moments": True,
     "stages.finetune.threshold": -0.5,
     "loss": "sparse_categorical_crossentropy",
     "data.batch_size": 128,
+    "data.n_test": 0,
+    "data.synthetic": 0,
 }
 SIZES = {
     cells.CONV: {"model.filters": 20},
     cells.DENSE: {"model.units": 4096},
     cells.VGG: {"model.filters": 64},
 }
-MNIST_LIKE = {
+SMALL_GREY = {
     "data.n_train": 10_000,
     "data.crop_padding": 0,
     "data.flips": 0,
@@ -47,8 +49,8 @@ def of(cell):
             ("pretrain", "sparsify", "finetune"), epochs, strict=True
         )
     }
-    found |= STAGES | OPTIMIZER | SIZES[cell.model]
-    found |= CIFAR10 if is_cifar10 else MNIST_LIKE
+    found |= TRAINING | OPTIMIZER | SIZES[cell.model]
+    found |= CIFAR10 if is_cifar10 else SMALL_GREY
     found["model.classes"] = 26 if cell.dataset == "emnist_letters" else 10
     if cell.features == "fft":
         found["model.fourier_norm"] = "backward"
@@ -59,7 +61,7 @@ def _may_be_absent(key, paper):
     """Whether a recipe that says nothing does as the paper did."""
     if key.startswith("model."):
         return paper != 26  # Builders' defaults are the paper's networks of 10 classes.
-    return key in ("data.crop_padding", "data.flips") and not paper
+    return key.startswith("data.") and paper == 0
 
 
 def deviations(recipe, cell):

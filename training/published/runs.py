@@ -19,7 +19,7 @@ OPTIONS = {
 FEATURES = {cells.DENSE: "fft"}
 # A strength written with three digits is as near to its k.
 NEAR_WHOLE = 0.02
-STAGES = ("pretrain", "pruned", "finetune")
+SCORED = ("pretrain", "pruned", "finetune")
 
 
 class Run(NamedTuple):
@@ -162,11 +162,11 @@ def k_of(strength, dataset):
 
 def _accuracies(run):
     test = run.scores.get("test") if isinstance(run.scores, dict) else None
-    found = [test.get(stage) for stage in STAGES] if isinstance(test, dict) else []
+    found = [test.get(stage) for stage in SCORED] if isinstance(test, dict) else []
     if not found or not all(_is_number(one) and 0 <= one <= 1 for one in found):
         raise ValueError(
             f"{run.path / SCORES} must hold `test` accuracies, 0 to 1, of the stages "
-            f"{', '.join(STAGES)}. Found: {test!r}. {_again(SCORES)}"
+            f"{', '.join(SCORED)}. Found: {test!r}. {_again(SCORES)}"
         )
     return found
 
