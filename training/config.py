@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import difflib
 import importlib
 import inspect
 import pkgutil
@@ -151,7 +152,12 @@ def get(name, changes=()):
     """
     known = names()
     if name not in known:
-        raise ConfigError(f"No recipe is called {name!r}. {nearest_names(name, known)}")
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        meant = f"Did you mean {', '.join(close)}? " if close else ""
+        raise ConfigError(
+            f"No recipe is called {name!r}. {meant}`python -m training.recipes [WORD …]` "
+            f"lists the {len(known)} there are."
+        )
     module, arguments = known[name]
     config = module.get_config(**arguments)
     for change in changes:

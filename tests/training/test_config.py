@@ -7,6 +7,7 @@ import pytest
 
 import cvzoo
 from training import config as configs
+from training import recipes
 from training.callbacks import StepDecay
 from training.config import ConfigError, MissingDataError
 
@@ -171,3 +172,23 @@ def test_a_missing_or_extra_key_is_named():
     config["sede"] = 0
     with pytest.raises(ConfigError, match=r"\['sede'\]; missing: \['seed'\]"):
         configs.check(config)
+
+
+def test_recipes_are_listed_by_words_of_their_names(capsys):
+    assert recipes.main([]) == 0
+    assert capsys.readouterr().out.split() == list(configs.names())
+    assert recipes.main(["radio_net", "vd"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "radio_net_complex_vd_radio",
+        "radio_net_real_vd_radio",
+    ]
+    assert recipes.main(["vd", "quaternion"]) == 1
+    assert "no name holds vd and quaternion" in capsys.readouterr().err
+
+
+def test_an_unknown_recipe_names_near_ones_and_how_to_list_all():
+    with pytest.raises(ConfigError) as caught:
+        configs.get("simple_cnv_digits")
+    assert "Did you mean simple_conv_" in str(caught.value)
+    assert f"lists the {len(configs.names())} there are" in str(caught.value)
+    assert len(str(caught.value)) < 400
