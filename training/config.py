@@ -155,8 +155,8 @@ def get(name, changes=()):
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         meant = f"Did you mean {', '.join(close)}? " if close else ""
         raise ConfigError(
-            f"No recipe is called {name!r}. {meant}`python -m training.recipes [WORD …]` "
-            f"lists the {len(known)} there are."
+            f"No recipe is called {name!r}. {meant}`python -m training.recipes "
+            f"[WORD …]` lists the {len(known)} there are."
         )
     module, arguments = known[name]
     config = module.get_config(**arguments)
