@@ -110,7 +110,7 @@ def train_all(runs):
         jobs = [(*run, folders) for run in waiting]
         first, others = first + jobs[:1], others + jobs[1:]
     with workers.pool() as pool:
-        for jobs in (first, others):
+        for jobs in filter(None, (first, others)):
             futures = [pool.submit(_train, *job) for job in jobs]
             workers.wait(futures, f"training {len(jobs)} runs")
 
