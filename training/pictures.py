@@ -103,6 +103,8 @@ def accuracy_by_compression(curves, path):
         )
         axes.axhline(points[0].before[0], linestyle=":", linewidth=1, color=colour)
     axes.set_xscale("log")
+    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis("×{x:.0f}")
     axes.set_xlabel("compression: parameters by those left")
     axes.set_ylabel("test accuracy, %; dotted: before compression")
     axes.grid(alpha=0.3)
