@@ -35,14 +35,15 @@ METHODS = {
 
 def stage_scores(workdirs):
     """Split → stage → accuracy, mean over the runs."""
-    runs = [json.loads((workdir / "scores.json").read_text()) for workdir in workdirs]
+    from training import run_folder
+
+    runs = [run_folder.read_scores(workdir)[0] for workdir in workdirs]
     return {
         split: {
             stage: sum(run[split][stage] for run in runs) / len(runs)
             for stage in stages
         }
         for split, stages in runs[0].items()
-        if split != "counts"
     }
 
 

@@ -27,8 +27,7 @@ def publish(workdir, repeated, to=catalogue.SHIPPED):
         to: Folder of the presets.
     """
     config = finished_recipe(workdir)
-    scores = json.loads((Path(workdir) / run_folder.SCORES).read_text())
-    scores.pop("counts", None)
+    scores, _ = run_folder.read_scores(workdir)
     data = examples.Data(config)
     folder = run_folder.RunFolder(workdir, config, data.strategy)
     _, compact, baseline = train.networks(config, folder)

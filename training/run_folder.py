@@ -197,14 +197,22 @@ def read_config(path):
         ) from error
 
 
+def read_scores(path):
+    """Of the finished run in a folder: split → stage → accuracy, and its counts."""
+    scores = json.loads((Path(path) / SCORES).read_text())
+    counts = scores.pop("counts")
+    return scores, counts
+
+
 def is_done(config, path):
     """Whether a folder holds a finished run of a recipe, with whole scores."""
     if not (Path(path) / SCORES).exists() or read_config(path) != config:
         return False
     try:
-        return "counts" in json.loads((Path(path) / SCORES).read_text())
-    except ValueError:
+        read_scores(path)
+    except (ValueError, KeyError):  # Damaged, or of an earlier version.
         return False
+    return True
 
 
 def remove(path):

@@ -178,10 +178,9 @@ def _point(recipe, strength, runs, with_latency):
 
 
 def _measures(folder):
-    scores = json.loads((folder / run_folder.SCORES).read_text())
+    scores, counts = run_folder.read_scores(folder)
     manifest = json.loads((folder / run_folder.PRESET / "metadata.json").read_text())
     before, after = (100 * scores["test"][key] for key in ("pretrain", "finetune"))
-    counts = scores["counts"]
     held_out = {}
     if "validation" in scores:
         held_out["validation"] = 100 * scores["validation"]["finetune"]

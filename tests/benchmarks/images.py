@@ -16,39 +16,23 @@ import tensorflow_datasets as tfds
 
 import cvzoo
 from tests.benchmarks.timing import alternate
+from tests.training import tiny_images
 from training import examples
 from training.data.tfds_files import Files
 
 BATCH, ROUNDS, ASKED = 128, 5, 5
 # Batches in a row: many more than those that wait ready when their turn comes.
 IN_A_ROW = 50
-IN_FILES = {"train": 5000, "test": 1}
 
 
-class NoiseImages(tfds.core.GeneratorBasedBuilder):
+class NoiseImages(tiny_images.TinyImages):
     """Noise in the files of TensorFlow Datasets; PNG cannot make it smaller."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tiny_images.TinyImages.VERSION
+    SHAPE, COUNTS = (32, 32, 3), {"train": 5000, "test": 1}
 
-    def _info(self):
-        features = {
-            "image": tfds.features.Image(shape=(32, 32, 3)),
-            "label": tfds.features.ClassLabel(num_classes=10),
-        }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "label"),
-        )
-
-    def _split_generators(self, dl_manager):
-        return {part: self._generate_examples(size) for part, size in IN_FILES.items()}
-
-    def _generate_examples(self, size):
-        random = np.random.default_rng(0)
-        for place in range(size):
-            image = random.integers(0, 256, (32, 32, 3), np.uint8)
-            yield place, {"image": image, "label": place % 10}
+    def image(self, place):
+        return np.random.default_rng(place).integers(0, 256, self.SHAPE, np.uint8)
 
 
 def pipeline():

@@ -10,13 +10,21 @@ COUNTS = {"train": 200, "test": 30}
 
 
 class TinyImages(tfds.core.GeneratorBasedBuilder):
-    """All pixels of an image are its place in files that were never published."""
+    """All pixels of an image are its place in files that were never published.
+
+    A subclass may have other images.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
+    SHAPE, COUNTS = SHAPE, COUNTS
+
+    def image(self, place):
+        """The image at a place."""
+        return np.full(self.SHAPE, place, np.uint8)
 
     def _info(self):
         features = {
-            "image": tfds.features.Image(shape=SHAPE),
+            "image": tfds.features.Image(shape=self.SHAPE),
             "label": tfds.features.ClassLabel(num_classes=10),
         }
         return tfds.core.DatasetInfo(
@@ -26,12 +34,11 @@ class TinyImages(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        return {part: self._generate_examples(count) for part, count in COUNTS.items()}
+        return {part: self._generate_examples(n) for part, n in self.COUNTS.items()}
 
     def _generate_examples(self, count):
         for place in range(count):
-            image = np.full(SHAPE, place, np.uint8)
-            yield place, {"image": image, "label": place % 10}
+            yield place, {"image": self.image(place), "label": place % 10}
 
 
 def image_set(**changes):
