@@ -8,16 +8,18 @@ import math
 import keras
 
 
-def real_dense(inputs, units, name):
-    """Applies a new `Dense`."""
-    start = _uniform(inputs.shape[-1])
+def real_dense(inputs, units, name, **arguments):
+    """Applies a new `Dense`; arguments may say how its weights begin."""
+    start = {**_uniform(inputs.shape[-1]), **arguments}
     return keras.layers.Dense(units, **start, name=name)(inputs)
 
 
 def real_conv(inputs, filters, kernel_size, name, **arguments):
-    """Applies a new `Conv2D` with a square window."""
-    start = _uniform(inputs.shape[-1] * kernel_size**2)
-    layer = keras.layers.Conv2D(filters, kernel_size, **start, **arguments, name=name)
+    """Applies a new `Conv1D`, or a `Conv2D` with a square window."""
+    dimensions = len(inputs.shape) - 2
+    convolution = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[dimensions]
+    start = _uniform(inputs.shape[-1] * kernel_size**dimensions)
+    layer = convolution(filters, kernel_size, **start, **arguments, name=name)
     return layer(inputs)
 
 
