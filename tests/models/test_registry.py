@@ -28,6 +28,12 @@ VARIANTS = {
     # They differ in the number of convolutions only.
     **{f"vgg{depth}": FIELDS[:1] if depth > 8 else FIELDS for depth in VGG},
     "radio_net": FIELDS,
+    "musicnet_deep": [
+        {"variant": variant, **field}
+        for variant in ("nazarov", "trabelsi")
+        for field in FIELDS
+    ],
+    "musicnet_shallow": [*FIELDS, {"variant": "trabelsi"}],
     "dcnn": [
         *LAYERS,
         {"input_shape": (3, 2), "head": "dense", "activation_every": 2, "units": None},
