@@ -9,11 +9,13 @@ __version__ = "0.1.0"
 # Public name → module that has it.
 _PUBLIC = {
     "ARD": "cvzoo.layers",
+    "BinnedAveragePrecision": "cvzoo.metrics",
     "Compression": "cvzoo.compressing",
     "CompressionReport": "cvzoo.reporting",
     "FixedMask": "cvzoo.layers",
     "KLWarmUp": "cvzoo.callbacks",
     "MagnitudePruning": "cvzoo.layers",
+    "PooledAveragePrecision": "cvzoo.metrics",
     "VariationalDropout": "cvzoo.layers",
     "compress": "cvzoo.compressing",
     "compression_report": "cvzoo.reporting",

@@ -21,6 +21,7 @@ ALLOWED = {
     "sparsifying": {"graph", "layers", "sparsity"},
     "fitting": {"layers"},
     "factorization": {"fitting", "graph", "layers", "sparsity"},
+    "metrics": {"metrics"},
     "callbacks": {"sparsity"},
     "compressing": {
         *("examples", "graph", "methods", "reporting", "rounding", "searching"),
