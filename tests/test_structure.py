@@ -22,7 +22,7 @@ ALLOWED = {
     "fitting": {"layers"},
     "factorization": {"fitting", "graph", "layers", "sparsity"},
     "metrics": {"metrics"},
-    "callbacks": {"sparsity"},
+    "callbacks": {"metrics", "sparsity"},
     "compressing": {
         *("examples", "graph", "methods", "reporting", "rounding", "searching"),
         *("shrinking", "sparsifying", "sparsity", "weights"),
