@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import ops
-from training import agreement, distribution, keras_gaps, sharing, train
+from training import agreement, distribution, keras_gaps, scoring, sharing, train
 from training import config as configs
 
 BATCH_SIZE, EPOCHS = 25, 10
@@ -113,6 +113,56 @@ def noise(strategy, steps=3, size=20000):
     return np.stack([row.numpy() for row in rows], axis=1)
 
 
+def pooled(strategy, shares):
+    """Result and scores of a metric that each worker gave its share of scores."""
+    metric = cvzoo.PooledAveragePrecision()
+    labels, scores = shares[strategy.cluster_resolver.task_id]
+    metric.update_state(labels, scores)
+    scoring.gather(metric, strategy)
+    state = metric.get_state()
+    return np.concatenate([[metric.result()], state["positives"], state["negatives"]])
+
+
+def shares_of_scores(case):
+    """Labels and scores of each of two workers."""
+    generator = np.random.default_rng(0)
+    first, second = (
+        (generator.random(size) < 0.1, generator.normal(size=size).astype(np.float32))
+        for size in (300, 500)
+    )
+    if case == "one has none":
+        second = (second[0][:0], second[1][:0])
+    elif case == "one is wider":
+        second = (second[0], second[1] + 1e-12)
+    elif case == "tiny":
+        first[1][:4] = [0.0, -0.0, 1e-45, -3e-39]
+    return first, second
+
+
+CASES_OF_SCORES = ("plain", "one has none", "one is wider", "tiny")
+
+
+def evaluated(strategy):
+    """Average precisions of a network, as a callback evaluates them, by epoch."""
+    inputs, labels = examples()
+    batches = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(BATCH_SIZE)
+    hot = batches.map(lambda x, y: (x, tf.one_hot(y, 3)))
+    evaluation = cvzoo.PooledAveragePrecisionEvaluation(
+        sharing.evaluation_batches(hot, strategy), accumulate=scoring.Scoring(strategy)
+    )
+    model = compiled(strategy, "dense")
+    with keras_gaps.filled_for(strategy):
+        model.fit(
+            sharing.training_batches(batches.repeat(3), strategy, BATCH_SIZE),
+            epochs=3,
+            steps_per_epoch=len(batches),
+            shuffle=False,
+            verbose=0,
+            callbacks=[evaluation],
+        )
+    return np.array(evaluation.history)
+
+
 def whole_run(strategy, folder):
     """All stages of a recipe without noise; gives scores and the last weights."""
     config = train.quick(configs.get("two_layer_dense_complex_magnitude_digits"))
@@ -155,7 +205,10 @@ def main(folder):
         ),
         "stock": message_of(stock_fit, strategy),
         "noise": noise(strategy),
+        "average precisions": evaluated(strategy),
     }
+    for case in CASES_OF_SCORES:
+        results[f"pooled, {case}"] = pooled(strategy, shares_of_scores(case))
     for name in MODELS:
         found = learn(strategy, name)
         results.update({f"{name}/{key}": value for key, value in found.items()})

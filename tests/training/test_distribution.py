@@ -198,6 +198,27 @@ def test_noise_of_workers_is_independent(cluster):
     )
 
 
+@pytest.mark.parametrize("case", cluster_worker.CASES_OF_SCORES)
+def test_each_worker_has_the_scores_of_all(cluster, case):
+    metric = cvzoo.PooledAveragePrecision()
+    for labels, scores in cluster_worker.shares_of_scores(case):
+        metric.update_state(labels, scores)
+    state = metric.get_state()
+    for worker in cluster:
+        result, *scores = worker[f"pooled, {case}"]
+        assert result == metric.result()
+        positives, negatives = np.split(np.array(scores), [len(state["positives"])])
+        np.testing.assert_array_equal(np.sort(positives), np.sort(state["positives"]))
+        np.testing.assert_array_equal(np.sort(negatives), np.sort(state["negatives"]))
+
+
+def test_workers_evaluate_what_one_device_does(cluster):
+    expected = cluster_worker.evaluated(tf.distribute.get_strategy())
+    first, second = (worker["average precisions"] for worker in cluster)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, expected, atol=1e-4)
+
+
 def test_workers_of_different_recipes_say_which_differs(cluster):
     for worker in cluster:
         message = str(worker["disagreement"])
