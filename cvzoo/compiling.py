@@ -1,4 +1,4 @@
-"""The compile settings that presets keep: Adam, and a closed list of losses."""
+"""The compile settings that presets keep: Adam, a closed list of losses and metrics."""
 
 import warnings
 
@@ -6,13 +6,14 @@ import keras
 from keras import ops as kops
 
 from cvzoo.catalogue import PresetError
+from cvzoo.metrics import BinnedAveragePrecision
 
 LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
 }
-METRICS = ("accuracy",)
+METRICS = ("accuracy", "average_precision")
 LARGEST = 1e30  # Below the largest float32.
 _KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
 
@@ -32,8 +33,16 @@ def compile_model(model, settings, adam=keras.optimizers.Adam):
             settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
         ),
         loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),
-        metrics=list(settings["metrics"]),
+        metrics=[
+            _metric(name, settings["from_logits"]) for name in settings["metrics"]
+        ],
     )
+
+
+def _metric(name, from_logits):
+    if name == "average_precision":
+        return BinnedAveragePrecision(from_logits=from_logits)
+    return name
 
 
 def chosen(settings, model):
@@ -55,13 +64,13 @@ def settings_of(model):
     if not getattr(model, "compiled", False):
         return None
     config = model.get_compile_config() or {}
-    optimizer, metrics = model.optimizer, config.get("metrics") or []
+    optimizer = model.optimizer
     loss, from_logits = _named_loss(model.loss)
+    metrics = _named_metrics(config.get("metrics") or [], from_logits)
     is_known = (
         type(optimizer) is keras.optimizers.Adam
         and loss is not None
-        and isinstance(metrics, list)
-        and all(metric in METRICS for metric in metrics)
+        and metrics is not None
         and not config.get("weighted_metrics")
         and not config.get("loss_weights")
     )
@@ -77,11 +86,29 @@ def settings_of(model):
     return {
         "loss": loss,
         "from_logits": from_logits,
-        "metrics": list(metrics),
+        "metrics": metrics,
         # As its decimals are, not those of the nearest float64.
         "learning_rate": float(str(kops.convert_to_numpy(optimizer.learning_rate))),
         "global_clipnorm": optimizer.global_clipnorm,
     }
+
+
+def _named_metrics(metrics, from_logits):
+    """Names of the metrics of a compile configuration, or `None`."""
+    if not isinstance(metrics, list):
+        return None
+    names = []
+    for metric in metrics:
+        if isinstance(metric, dict):
+            metric = keras.saving.deserialize_keras_object(metric)
+        if isinstance(metric, BinnedAveragePrecision):
+            usual = BinnedAveragePrecision(from_logits=from_logits)
+            is_usual = metric.get_config() == usual.get_config()
+            metric = usual.name if is_usual else None
+        if metric not in METRICS:
+            return None
+        names.append(metric)
+    return names
 
 
 def _named_loss(loss):

@@ -25,7 +25,7 @@ import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
 from training import config as configs
-from training import equal_bytes, examples, pictures, run_folder, stages
+from training import datasets, equal_bytes, examples, pictures, run_folder, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Row:
         name: What it is.
         numbers: Stored numbers that are not zero, a complex one counting as two.
         bytes: Size of the weights file.
-        validation: Accuracy on the validation split; `None` where there is none.
-        test: Accuracy on the test split.
+        validation: Score on the validation split; `None` where there is none.
+        test: Score on the test split.
         by_group: Group of the data, for example a signal-to-noise ratio → accuracy on
             its test examples; `None` where the data has no groups.
         units: Outputs of all its dense layers and convolutions, after `shrink`;
             `None` where it has none.
+        more: What other scores of the test data are called → score.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Row:
     test: float
     by_group: dict | None = None
     units: int | None = None
+    more: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -65,7 +67,7 @@ class Run:
     def open(cls, workdir):
         workdir = Path(workdir)
         config = run_folder.read_config(workdir)
-        return cls(config, examples.Data(config), workdir)
+        return cls(config, datasets.open_data(config), workdir)
 
     def pretrained(self):
         stage = configs.first_stage(self.config)
@@ -101,6 +103,7 @@ def measured(name, model, data):
         scores["test"][name],
         accuracy_by_group(model, data),
         sum(_outputs(layer) for layer in sparsity.linear_layers(compact)) or None,
+        data.more_scores(model),
     )
 
 
@@ -169,7 +172,7 @@ def same_masks_fresh_weights(run):
     keras.utils.set_random_seed(run.config["seed"] + 2)
     fresh = cvzoo.create_model(**_model_arguments(run.config))
     model = sparsity.with_masks(fresh, lambda layer: masks.get(layer.name))
-    return _from_scratch(run, "same masks, fresh weights", model)
+    return from_scratch(run, "same masks, fresh weights", model)
 
 
 def small_real(run):
@@ -188,7 +191,7 @@ def low_rank(run, rank=6):
     model = equal_bytes.largest_within(
         run.budget(), lambda size: with_low_rank(_sized(run.config, size), rank)
     )
-    return _from_scratch(run, f"low rank ({rank})", model)
+    return from_scratch(run, f"low rank ({rank})", model)
 
 
 def with_low_rank(model, rank):
@@ -343,7 +346,7 @@ def _held_out_scores(run, score):
     """Split → `score(inputs, labels)`, or `None` where there is no such split."""
     return {
         split: float(score(*run.data.arrays(split)))
-        if split in run.data.examples
+        if split in run.data.splits
         else None
         for split in ("validation", "test")
     }
@@ -362,15 +365,16 @@ def _small(run, name, field):
         run.budget(),
         lambda size: _sized(run.config, size, field=field),
     )
-    return _from_scratch(run, name, model)
+    return from_scratch(run, name, model)
 
 
-def _from_scratch(run, name, model):
+def from_scratch(run, name, model, measure=measured):
+    """The row of a network that is trained for all epochs of the recipe."""
     config = copy.deepcopy(run.config)
     config["stages"]["pretrain"]["epochs"] = run.epochs
     stages.compile_for(model, config)
     stages.fit(model, config, "pretrain", run.data, quiet=True)
-    return measured(name, model, run.data)
+    return measure(name, model, run.data)
 
 
 def main(arguments=None):

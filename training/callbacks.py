@@ -58,29 +58,32 @@ class StepDecay(keras.callbacks.Callback):
 
     Args:
         learning_rate: That of the first epoch.
-        factor: What it is multiplied with each time.
+        factors: What it is multiplied with, each time.
         drops: Whole numbers of epochs that come before, or shares of `epochs`.
         epochs: How many the stage has.
     """
 
-    def __init__(self, learning_rate, factor, drops, epochs):
+    def __init__(self, learning_rate, factors, drops, epochs):
         super().__init__()
-        self.learning_rate, self.factor = learning_rate, factor
+        self.learning_rate, self.factors = learning_rate, factors
         self.lower_from = [
             drop if isinstance(drop, int) else round(drop * epochs) for drop in drops
         ]
 
     def rate(self, epoch):
         """The learning rate of an epoch."""
-        drops = sum(epoch >= first for first in self.lower_from)
-        return self.learning_rate * self.factor**drops
+        drops = zip(self.lower_from, self.factors, strict=True)
+        return math.prod(
+            (factor for first, factor in drops if epoch >= first),
+            start=self.learning_rate,
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model.optimizer.learning_rate = self.rate(epoch)
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One line per stage: a bar, the epochs, and the last loss and accuracy."""
+    """One line per stage: a bar, the epochs, and the last loss and score."""
 
     def __init__(self, label, epochs, first=0):
         super().__init__()
@@ -99,7 +102,7 @@ class ProgressBar(keras.callbacks.Callback):
         state = "  ".join(
             f"{key} {value:.3f}"
             for key, value in (logs or {}).items()
-            if key in ("loss", "kl", "accuracy")
+            if key in ("loss", "kl", "accuracy", "val_average_precision")
         )
         self.bar.update(self.task, completed=epoch + 1, state=state)
 

@@ -27,6 +27,12 @@ BASELINES = (
     *("same_real", "twice_real", "low_rank", "float16", "int8", "linear"),
     "constant_prior",
 )
+# Of networks for notes. The real one has twice the channels as it is.
+NOTE_BASELINES = (
+    *("gradual_magnitude", "same_masks_fresh_weights", "small_real", "small_complex"),
+    *("same_real", "low_rank", "float16", "int8"),
+    *("spectrum_linear", "log_frequency", "note_prior", "key_prior"),
+)
 # Of recipes of one stage: rows made of the uncompressed network's run.
 OF_UNCOMPRESSED = ("uncompressed", "float16", "int8", "linear", "constant_prior")
 
@@ -40,14 +46,14 @@ def run_fold(config, workdir, quiet):
 
 def make_row(workdir, kind, *arguments):
     """One row of the table, in a worker process."""
-    from training import baselines
+    from training import baselines, note_baselines
 
     run = baselines.Run.open(workdir)
     if kind == "main":
         return baselines.measured(*arguments, run.final(), run.data)
     if kind in ("compressed", "rounded"):
         return getattr(baselines, kind)(run, *arguments)
-    return baselines.ROWS[kind](run, *arguments)
+    return {**baselines.ROWS, **note_baselines.ROWS}[kind](run, *arguments)
 
 
 def kept_row(workdir, *job):
@@ -174,7 +180,9 @@ def plan(config):
     name = config["name"]
     if "train" not in config["stages"]:
         ours = our_jobs(config)
-        jobs = [("uncompressed",), *ours, *((kind,) for kind in BASELINES)]
+        is_pooled = configs.metric(config) == "average_precision"
+        kinds = NOTE_BASELINES if is_pooled else BASELINES
+        jobs = [("uncompressed",), *ours, *((kind,) for kind in kinds)]
         return [(name, jobs)], [row for _, row, *_ in ours]
     plain = configs.uncompressed(name)
     if name == plain:
@@ -192,19 +200,22 @@ def plan(config):
 
 def write(config, workdirs, rows_by_fold, ours, out):
     """Writes the table and the pictures; returns the lines, and who loses to whom."""
-    from training import examples, pictures, results
+    from training import config as configs
+    from training import datasets, pictures, results
 
-    data = examples.Data(config)
-    lines = results.summarize(rows_by_fold, ours, data.size("test"))
+    data = datasets.open_data(config)
+    n_test = data.size("test") if data.metric == "accuracy" else None
+    lines = results.summarize(rows_by_fold, ours, n_test)
     losing_to = results.dominating(lines, ours)
+    metric = configs.metric_words(config)
     (out / "table.md").write_text(
-        results.markdown_table(lines, losing_to), encoding="utf-8"
+        results.markdown_table(lines, losing_to, metric), encoding="utf-8"
     )
     title = data.about["name"]
     if len(workdirs) > 1:
         kind = "folds" if hasattr(data.source, "FOLDS") else "seeds"
         title += f"; mean of {len(workdirs)} {kind}"
-    results.draw(lines, title, out / "tradeoff.png")
+    results.draw(lines, title, out / "tradeoff.png", metric)
     if data.groups("test") is not None:
         curves = {
             name: curve
@@ -274,7 +285,7 @@ def main(arguments=None):
         ):
             rows.extend(new)
     lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
-    console.print(results.text_table(lines, losing_to))
+    console.print(results.text_table(lines, losing_to, configs.metric_words(config)))
     for name, winners in losing_to.items():
         console.print(f"[bold]Smaller and better than {name}: {', '.join(winners)}[/]")
     console.print(f"Table and pictures: {options.out}")

@@ -19,6 +19,8 @@ _STAGES = {
     "finetune": {"epochs": int, "threshold": float},
 }
 _ONE_STAGE = {"train": {"epochs": int}}
+# What a stage may have: the rule of `cvzoo.EarlyStoppingRule`.
+_STOPPING = {"early_stopping": {"patience": int, "max_drop": float}}
 # Learning from another recipe's network too, see `training.distillation`.
 _DISTILLED = {
     "train": {
@@ -37,7 +39,7 @@ _SCHEMA = {
     "data": _ANY,
     "optimizer": {
         "learning_rate": float,
-        "drop_factor": float,
+        "drop_factor": (float, list),
         "drop_at": (float, list),
         "global_clipnorm": (float, None),
     },
@@ -172,9 +174,17 @@ def check(config):
     """Raises where a recipe has unknown or missing keys, or values of a wrong type."""
     stages = config.get("stages")
     has_one = isinstance(stages, dict) and "train" in stages
-    schema = {**_SCHEMA, "stages": _ONE_STAGE if has_one else _STAGES, "devices": dict}
+    kinds = _ONE_STAGE if has_one else _STAGES
     if has_one and "teacher" in stages["train"]:
-        schema["stages"] = _DISTILLED
+        kinds = _DISTILLED
+    if isinstance(stages, dict):
+        kinds = {
+            name: {**kind, **_STOPPING} if stops_early(stages.get(name)) else kind
+            for name, kind in kinds.items()
+        }
+    schema = {**_SCHEMA, "stages": kinds, "devices": dict}
+    if "epsilon" in config.get("optimizer", {}):
+        schema["optimizer"] = {**_SCHEMA["optimizer"], "epsilon": float}
     _check_keys("recipe", config, schema, optional=["devices"])
     _check_keys("recipe.devices", config.get("devices", {}), _DEVICES, _DEVICES)
     _check_data(config["data"])
@@ -189,6 +199,35 @@ def check(config):
             f"{PLANNED[name]}. Sets that can be read: "
             f"{', '.join(training.data.names())}."
         )
+    if metric(config) not in config["metrics"]:
+        raise ConfigError(
+            f"`metrics` must hold {metric(config)!r}, which runs report. Received: "
+            f"{config['metrics']!r}"
+        )
+
+    stopped = [name for name, stage in stages.items() if stops_early(stage)]
+    if stopped and metric(config) != "average_precision":
+        raise ConfigError(
+            f"`stages.{stopped[0]}.early_stopping` goes by the average precision, "
+            f"which data set {name!r} is not scored by. Leave it out."
+        )
+
+
+def stops_early(stage):
+    """Whether a stage has a rule that may end it before its last epoch."""
+    return isinstance(stage, dict) and "early_stopping" in stage
+
+
+def metric(config):
+    """What the scores of a recipe's runs are."""
+    source = training.data.find(config["data"]["name"])
+    is_pooled = training.data.has_recordings(source)
+    return "average_precision" if is_pooled else "accuracy"
+
+
+def metric_words(config):
+    """The same, for readers."""
+    return metric(config).replace("_", " ")
 
 
 def _check_sparsifiers(terms):
@@ -223,16 +262,19 @@ def _check_values(config):
     for key, value in positive.items():
         if not value > 0:
             raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
-    if not all(_is_drop(drop) for drop in drops(config)):
+    at, factors = drops(config), drop_factors(config)
+    if len(factors) != len(at) or not all(
+        _is_of(factor, float) and factor > 0 for factor in factors
+    ):
+        raise ConfigError(
+            "`optimizer.drop_factor` must be a positive number, or a list of as many "
+            f"as `drop_at` has. Received: {config['optimizer']['drop_factor']!r}"
+        )
+    if not all(_is_drop(drop) for drop in at):
         raise ConfigError(
             "`optimizer.drop_at` must be a share of the epochs, such as 0.6, an epoch, "
             "such as 10, or a list of them. "
             f"Received: {config['optimizer']['drop_at']!r}"
-        )
-    if "accuracy" not in config["metrics"]:
-        raise ConfigError(
-            f"`metrics` must hold 'accuracy', which runs report. Received: "
-            f"{config['metrics']!r}"
         )
     if not isinstance(config["model"], dict) or "name" not in config["model"]:
         raise ConfigError(
@@ -254,8 +296,12 @@ def _check_data(data):
             f"No data set is called {name!r}. {nearest_names(name, known)}"
         )
     is_here = name in training.data.names()
-    options = data_options(name) if is_here else set(data) - set(_DATA)
-    schema = {**_DATA, **dict.fromkeys(options, int)}
+    options = (
+        data_options(name)
+        if is_here
+        else {option: int for option in data if option not in _DATA}
+    )
+    schema = {**_DATA, **options}
     _check_keys("recipe.data", data, schema, optional=options)
 
 
@@ -263,6 +309,12 @@ def drops(config):
     """When the learning rate falls: epochs, or shares of a stage's epochs."""
     at = config["optimizer"]["drop_at"]
     return at if isinstance(at, list) else [at]
+
+
+def drop_factors(config):
+    """What the learning rate is multiplied with at each of `drops`."""
+    factor = config["optimizer"]["drop_factor"]
+    return factor if isinstance(factor, list) else [factor] * len(drops(config))
 
 
 def first_stage(config):
@@ -286,9 +338,19 @@ def differences(left, right):
 
 
 def data_options(name):
-    """Options of a data set's loader, all of them integers."""
-    parameters = inspect.signature(training.data.find(name).load).parameters
-    return [option for option in parameters if option != "split"]
+    """Option of a data set → its type."""
+    source = training.data.find(name)
+    if not training.data.has_recordings(source):
+        return {option: int for option in _parameters(source.load)}
+    options = {option: int for option in _parameters(source.recordings)}
+    return options | {
+        option: type(value) for option, value in training.data.WINDOW_OPTIONS.items()
+    }
+
+
+def _parameters(load):
+    """Options of a function that reads a split."""
+    return [name for name in inspect.signature(load).parameters if name != "split"]
 
 
 def _flat(nested, prefix=""):

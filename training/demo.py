@@ -95,13 +95,13 @@ def check_saved_model(workdir, out):
     """Exports the preset and asks it about one image in a process without cvzoo."""
     import cvzoo
     from cvzoo.exporting import run_saved_model
-    from training import examples, run_folder
+    from training import datasets, run_folder
 
     folder = out / "saved_model"
     shutil.rmtree(folder, ignore_errors=True)
     model = cvzoo.from_preset(workdir / "preset", compile=False, masked=False)
     exported = cvzoo.export(model, folder)
-    data = examples.Data(run_folder.read_config(workdir))
+    data = datasets.open_data(run_folder.read_config(workdir))
     images, labels = data.arrays("test", first=1)
     (served,) = run_saved_model(folder, [{"pixels": images}])
     console.print(

@@ -18,7 +18,7 @@ import cvzoo
 from cvzoo import catalogue
 from training import config
 from training.checkpoints import CheckpointError
-from training.examples import Data
+from training.datasets import open_data
 from training.published import report
 
 
@@ -30,9 +30,9 @@ def evaluate(name, split="test"):
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
     config.check(settings["recipe"])
-    data = Data(settings["recipe"])
-    if split not in data.examples:
-        raise ValueError(f"`--split` must be one of {sorted(data.examples)}: {split!r}")
+    data = open_data(settings["recipe"])
+    if split not in data.splits:
+        raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
     model = cvzoo.from_preset(name, verify=True)
     batches, _ = data.evaluation(split)
     return model.evaluate(batches, return_dict=True, verbose=0)

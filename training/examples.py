@@ -4,13 +4,12 @@ import tensorflow as tf
 
 import training.data
 from cvzoo.models import registry
-from training import sharing
+from training import config as configs
+from training import keras_gaps, sharing
 
 
 class Data:
-    """A recipe's data set in memory; the training order is fixed by (seed, epoch).
-
-    Images stay bytes there: what comes out of the methods has inputs of float32.
+    """What stages need of a recipe's data; `training.datasets.open_data` makes it.
 
     Args:
         config: A recipe.
@@ -18,7 +17,11 @@ class Data:
 
     Attributes:
         source: What reads the data set, see `training.data`.
-        examples: Name of each split that has examples → inputs and labels.
+        options: The recipe's, for the source.
+        splits: Names of the splits that have examples, that of training first.
+        n_train: Examples in an epoch.
+        steps_per_epoch: Batches in an epoch.
+        metric: What a network's score is, as `scores.json` and tables call it.
     """
 
     def __init__(self, config, strategy=None):
@@ -28,14 +31,8 @@ class Data:
         name, self.batch_size = options.pop("name"), options.pop("batch_size")
         self.options = options
         self.source = training.data.find(name)
-        self.examples = {}
-        for split in self.source.SPLITS:
-            examples = self.source.load(split, **options)
-            if size := len(examples):
-                self.examples[split] = examples.batch(size).get_single_element()
-        self.n_train = len(self.examples["train"][1])
-        self.steps_per_epoch = -(-self.n_train // self.batch_size)
         self.seed = config["seed"]
+        self.metric = configs.metric(config)
 
     @property
     def about(self):
@@ -45,6 +42,66 @@ class Data:
             name = f"SYNTHETIC examples in the shape of {about['name']}"
             about |= {"name": name, "source": "random", "licence": "Apache-2.0"}
         return about
+
+    @property
+    def held_out(self):
+        """Names of the splits that scores are of."""
+        return [split for split in self.splits if split != "train"]
+
+    def score(self, model, split):
+        """A model's score on a split."""
+        batches, steps = self.evaluation(split)
+        with keras_gaps.filled_for(self.strategy):
+            found = model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
+        return float(found[self.metric])
+
+    def more_scores(self, model):
+        """What other scores of the test data are called → a model's score."""
+        return {}
+
+    def check_fits(self, model):
+        """Raises unless a network's input and outputs are those of the data.
+
+        Args:
+            model: Name and arguments of an architecture, as in a recipe.
+        """
+        if model["name"] not in registry.list_models():
+            return  # `create_model` names what there is.
+        for key, value in self.expected_of_model().items():
+            found = registry.argument(model["name"], key, model)
+            found = list(found) if isinstance(found, tuple) else found
+            if found != value:
+                raise ValueError(
+                    f"`model.{key}` must be {value} for the data set "
+                    f"{self.about['name']!r}. Received: {found}"
+                )
+
+    def groups(self, split):
+        """A number for each example that scores are told apart by, or `None`."""
+        if not hasattr(self.source, "groups"):
+            return None
+        return self.source.groups(split, **self.options)
+
+
+class InMemory(Data):
+    """A data set of examples in memory; the training order is fixed by (seed, epoch).
+
+    Images stay bytes there: what comes out of the methods has inputs of float32.
+
+    Attributes:
+        examples: Name of each split that has examples → inputs and labels.
+    """
+
+    def __init__(self, config, strategy=None):
+        super().__init__(config, strategy)
+        self.examples = {}
+        for split in self.source.SPLITS:
+            examples = self.source.load(split, **self.options)
+            if size := len(examples):
+                self.examples[split] = examples.batch(size).get_single_element()
+        self.splits = list(self.examples)
+        self.n_train = len(self.examples["train"][1])
+        self.steps_per_epoch = -(-self.n_train // self.batch_size)
 
     def training(self, epochs, first=0):
         """Batches of epochs `first` to `epochs - 1`, one after the other.
@@ -88,33 +145,13 @@ class Data:
         """Number of examples of a split."""
         return len(self.examples[split][1])
 
-    def check_fits(self, model):
-        """Raises unless a network's input and outputs are those of the data.
-
-        Args:
-            model: Name and arguments of an architecture, as in a recipe.
-        """
-        if model["name"] not in registry.list_models():
-            return  # `create_model` names what there is.
+    def expected_of_model(self):
+        """Arguments that an architecture must have for the data."""
         inputs, _ = self.examples["train"]
-        expected = {
+        return {
             "input_shape": list(inputs.shape[1:]),
             "classes": len(self.source.CLASSES),
         }
-        for key, value in expected.items():
-            found = registry.argument(model["name"], key, model)
-            found = list(found) if key == "input_shape" else found
-            if found != value:
-                raise ValueError(
-                    f"`model.{key}` must be {value} for the data set "
-                    f"{self.about['name']!r}. Received: {found}"
-                )
-
-    def groups(self, split):
-        """A number for each example that scores are told apart by, or `None`."""
-        if not hasattr(self.source, "groups"):
-            return None
-        return self.source.groups(split, **self.options)
 
 
 def as_floats(inputs):

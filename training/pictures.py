@@ -1,4 +1,4 @@
-"""Pictures of accuracy: by signal-to-noise ratio, by class, and by compression."""
+"""Pictures of scores: by signal-to-noise ratio, by class, and by compression."""
 
 import numpy as np
 
@@ -79,12 +79,13 @@ def accuracy_by_snr(curves, path, title):
     _save(figure, path)
 
 
-def accuracy_by_compression(curves, path):
-    """Draws accuracy after fine-tuning against the factor of compression.
+def score_by_compression(curves, path, metric="accuracy"):
+    """Draws the score after fine-tuning against the factor of compression.
 
     Args:
         curves: Name → list of `tradeoff.Point`.
         path: Where to save the picture.
+        metric: What scores are.
     """
     figure, axes = _pyplot().subplots(figsize=(9, 5), layout="constrained")
     markers = "osD^vP*Xdph<>"
@@ -106,7 +107,7 @@ def accuracy_by_compression(curves, path):
     for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         axis("×{x:.0f}")
     axes.set_xlabel("compression: parameters by those left")
-    axes.set_ylabel("test accuracy, %; dotted: before compression")
+    axes.set_ylabel(f"test {metric}, %; dotted: before compression")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cvzoo import catalogue
 from training import config as configs
-from training import examples, repeats, run_folder, train
+from training import datasets, repeats, run_folder, train
 from training.checkpoints import CheckpointError
 
 
@@ -28,7 +28,7 @@ def publish(workdir, repeated, to=catalogue.SHIPPED):
     """
     config = finished_recipe(workdir)
     scores, _ = run_folder.read_scores(workdir)
-    data = examples.Data(config)
+    data = datasets.open_data(config)
     folder = run_folder.RunFolder(workdir, config, data.strategy)
     _, compact, baseline = train.networks(config, folder)
     target = Path(to) / config["name"]

@@ -1,4 +1,4 @@
-"""How much a recipe's accuracy depends on the seed, as shipped presets tell."""
+"""How much a recipe's score depends on the seed, as shipped presets tell."""
 
 import json
 from pathlib import Path
@@ -46,12 +46,12 @@ def _differ(left, right):
     return any(key != "seed" for key, *_ in configs.differences(left, right))
 
 
-def verdict(config, accuracy, n_test):
+def verdict(config, score, n_test):
     """How a run compares with the shipped preset of its recipe, in words, or `None`.
 
     Args:
         config: The run's recipe; its seed may be another one.
-        accuracy: Its accuracy on the test split.
+        score: Its score on the test split.
         n_test: Examples of that split, of which deviations are one at least.
     """
     name = config["name"]
@@ -64,7 +64,7 @@ def verdict(config, accuracy, n_test):
     scores = manifest["scores"]
     if MEAN not in scores or _differ(kept, config):
         return None
-    far = abs(accuracy - scores[MEAN]) / max(scores[DEVIATION], 1 / n_test)
+    far = abs(score - scores[MEAN]) / max(scores[DEVIATION], 1 / n_test)
     is_within = "within" if far <= DEVIATIONS else "NOT within"
     return (
         f"The recipe gave {100 * scores[MEAN]:.1f} ± {100 * scores[DEVIATION]:.1f} % "

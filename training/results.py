@@ -19,12 +19,15 @@ class Line:
         name: What it is.
         group: `"cvzoo"` for compressed networks, `"baseline"` otherwise.
         numbers, bytes: Means over folds.
-        test: Mean test accuracy, in percent.
-        error: Its standard error over folds; over test examples for one fold.
-        difference: Mean of test accuracy less the uncompressed one's, in points.
+        test: Mean test score, accuracy or average precision, in percent.
+        error: Its standard error over folds; over test examples for one fold, if it
+            is known.
+        difference: Mean of test score less the uncompressed one's, in points.
         difference_error: Its standard error over folds, `None` for one fold.
-        validation: Mean validation accuracy, in percent, or `None`.
+        validation: Mean validation score, in percent, or `None`.
         units: Mean number of units of the shrunk network, or `None`.
+        more: What other scores of the test data are called → mean and standard error,
+            in percent.
     """
 
     name: str
@@ -32,21 +35,23 @@ class Line:
     numbers: float
     bytes: float
     test: float
-    error: float
+    error: float | None
     difference: float
     difference_error: float | None
     validation: float | None
     units: float | None = None
+    more: dict = dataclasses.field(default_factory=dict)
 
 
-def summarize(rows_by_fold, compressed_names, n_test):
+def summarize(rows_by_fold, compressed_names, n_test=None):
     """One `Line` for each name.
 
     Args:
         rows_by_fold: List over folds of lists of `baselines.Row`, all of the same
             names, `"uncompressed"` among them.
         compressed_names: Names that are ours and not baselines.
-        n_test: Test examples in a fold, for the error when there is one fold.
+        n_test: Test examples in a fold, for the error of an accuracy when there is one
+            fold.
     """
     tables = [{row.name: row for row in rows} for rows in rows_by_fold]
     lines = []
@@ -54,8 +59,10 @@ def summarize(rows_by_fold, compressed_names, n_test):
         rows = [table[name] for table in tables]
         test = 100 * np.array([row.test for row in rows])
         plain = 100 * np.array([table["uncompressed"].test for table in tables])
-        share = test.mean() / 100
-        one_fold = 100 * float(np.sqrt(share * (1 - share) / n_test))
+        one_fold = None
+        if n_test is not None:
+            share = test.mean() / 100
+            one_fold = 100 * float(np.sqrt(share * (1 - share) / n_test))
         lines.append(
             Line(
                 name=name,
@@ -72,6 +79,10 @@ def summarize(rows_by_fold, compressed_names, n_test):
                 units=None
                 if rows[0].units is None
                 else float(np.mean([row.units for row in rows])),
+                more={
+                    key: mean_and_error([100 * row.more[key] for row in rows])
+                    for key in rows[0].more
+                },
             )
         )
     return lines
@@ -114,14 +125,13 @@ def dominating(lines, names):
     return {name: winners for name, winners in found.items() if winners}
 
 
-def _cells(line, plain_numbers):
-    difference = f"{line.difference:+.1f}"
-    if line.difference_error is not None:
-        difference += f" ± {line.difference_error:.1f}"
+def _cells(line, plain_numbers, more):
+    difference = plus_minus(line.difference, line.difference_error, sign="+")
     return (
         line.name,
-        f"{line.test:.1f} ± {line.error:.1f}",
+        plus_minus(line.test, line.error),
         difference,
+        *(plus_minus(*line.more[key]) if key in line.more else "" for key in more),
         f"{line.numbers:,.0f}",
         f"×{plain_numbers / line.numbers:.1f}",
         f"{line.bytes:,.0f}",
@@ -129,22 +139,32 @@ def _cells(line, plain_numbers):
     )
 
 
-HEADINGS = (
-    "network",
-    "accuracy %",
-    "difference",
-    "numbers",
-    "factor",
-    "bytes",
-    "units",
-)
+def headings(metric="accuracy", more=()):
+    """Those of the tables of `Line`s.
+
+    Args:
+        metric: What scores are.
+        more: What other scores are called.
+    """
+    return (
+        *("network", f"{metric} %", "difference"),
+        *more,
+        *("numbers", "factor", "bytes", "units"),
+    )
 
 
-def text_table(lines, losing_to):
+def _more(lines):
+    """What other scores of some lines are called."""
+    return list(dict.fromkeys(key for line in lines for key in line.more))
+
+
+def text_table(lines, losing_to, metric="accuracy"):
     """A table for the terminal; rows that a baseline dominates are bold."""
     plain = _plain_numbers(lines)
-    rows = [_cells(line, plain) for line in lines]
-    return rich_table(HEADINGS, rows, [line.name in losing_to for line in lines])
+    more = _more(lines)
+    rows = [_cells(line, plain, more) for line in lines]
+    is_bold = [line.name in losing_to for line in lines]
+    return rich_table(headings(metric, more), rows, is_bold)
 
 
 def rich_table(headings, rows, is_bold=None):
@@ -174,16 +194,16 @@ def stage_table(name, scores):
     return table
 
 
-def markdown_table(lines, losing_to):
+def markdown_table(lines, losing_to, metric="accuracy"):
     """The same for a README."""
-    plain = _plain_numbers(lines)
+    plain, more = _plain_numbers(lines), _more(lines)
     rows = []
     for line in lines:
-        cells = _cells(line, plain)
+        cells = _cells(line, plain, more)
         if line.name in losing_to:
             cells = [f"**{cell}**" if cell else cell for cell in cells]
         rows.append(cells)
-    return markdown(HEADINGS, rows)
+    return markdown(headings(metric, more), rows)
 
 
 def markdown(headings, rows, words=1):
@@ -196,8 +216,8 @@ def markdown(headings, rows, words=1):
     return "\n".join(text) + "\n"
 
 
-def draw(lines, title, path):
-    """Bytes against accuracy; the uncompressed network's band is shaded."""
+def draw(lines, title, path, metric="accuracy"):
+    """Bytes against score; the uncompressed network's band is shaded."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -205,9 +225,10 @@ def draw(lines, title, path):
 
     figure, axes = pyplot.subplots(figsize=(9, 5.6), layout="constrained")
     plain = next(line for line in lines if line.name == "uncompressed")
+    error = plain.error or 0
     axes.axhspan(
-        plain.test - plain.error,
-        plain.test + plain.error,
+        plain.test - error,
+        plain.test + error,
         color="0.88",
         label="uncompressed ± standard error",
     )
@@ -235,7 +256,7 @@ def draw(lines, title, path):
         )
     axes.set_xscale("log")
     axes.set_xlabel("bytes of the weights file")
-    axes.set_ylabel("accuracy on test writers, %")
+    axes.set_ylabel(f"test {metric}, %")
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

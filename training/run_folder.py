@@ -6,6 +6,7 @@ must see the same folder; only the first of them writes.
 """
 
 import contextlib
+import csv
 import json
 import shutil
 import tempfile
@@ -140,6 +141,14 @@ class RunFolder:
     def log(self, stage):
         """The log of a stage, one row an epoch."""
         return self.path / f"{stage}.csv"
+
+    def logged(self, stage, key):
+        """What the log of a stage has of a metric, a number for each epoch."""
+        path = self.log(stage)
+        if not path.exists():
+            return []
+        with open(path, newline="", encoding="utf-8") as file:
+            return [float(row[key]) for row in csv.DictReader(file)]
 
     def where(self):
         """What workers that go on together must agree on."""

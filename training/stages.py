@@ -6,6 +6,7 @@ goes on after its last whole epoch.
 
 import contextlib
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ class Trained:
 
     Attributes:
         model: The compiled model.
-        scores: Split → stage → accuracy.
+        scores: Split → stage → score, see `examples.Data.metric`.
     """
 
     model: keras.Model
@@ -166,6 +167,8 @@ def compile_for(model, config, strategy=None):
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         adam = keras_gaps.Adam
         distribution.synchronize_batch_norm(model)
+    if epsilon := config["optimizer"].get("epsilon"):
+        adam = functools.partial(adam, epsilon=epsilon)
     compiling.compile_model(model, compile_settings(config), adam)
 
 
@@ -196,20 +199,27 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
         StopOnNaN(stage),
         StepDecay(
             optimizer["learning_rate"],
-            optimizer["drop_factor"],
+            configs.drop_factors(config),
             configs.drops(config),
             epochs,
         ),
     ]
+    watch = None
+    if configs.stops_early(config["stages"][stage]):
+        watch = data.watch(config["stages"][stage]["early_stopping"])
+        # Before the log, which keeps what it finds.
+        callbacks.append(watch)
     if folder is not None:
         with data.strategy.scope():
             first = folder.resume(stage, kept, model.optimizer)
         callbacks += folder.callbacks(stage, kept)
+        if watch is not None:
+            go_on(watch, folder.logged(stage, watch.name)[:first])
     if not quiet:
         if first:
             print(f"Goes on after epoch {first} of stage '{stage}'.")
         callbacks.append(ProgressBar(stage, epochs, first))
-    if first < epochs:
+    if first < epochs and not (watch is not None and watch.is_stopped):
         batches = data.training(epochs, first)
         try:
             with keras_gaps.filled_for(data.strategy):
@@ -233,6 +243,13 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
         folder.keep(stage, kept)
 
 
+def go_on(watch, history):
+    """Gives a callback that watches the validation score those of earlier epochs."""
+    for score in history:
+        watch.stopping.update(score)
+    watch.set_state({"history": history, "stopping": watch.stopping.get_state()})
+
+
 def _check_finite(model, stage):
     """Raises where the last step, which no loss came after, made NaN."""
     for variable in model.variables:
@@ -245,15 +262,8 @@ def _check_finite(model, stage):
 
 
 def evaluate(model, data, stage, scores=None):
-    """Accuracy on validation, if there is any, and test, added to earlier scores."""
-    scores = {
-        split: dict((scores or {}).get(split, {}))
-        for split in ("validation", "test")
-        if split in data.examples
-    }
+    """Scores of the splits that are not trained on, added to earlier ones."""
+    scores = {split: dict((scores or {}).get(split, {})) for split in data.held_out}
     for split, by_stage in scores.items():
-        batches, steps = data.evaluation(split)
-        with keras_gaps.filled_for(data.strategy):
-            found = model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
-        by_stage[stage] = float(found["accuracy"])
+        by_stage[stage] = data.score(model, split)
     return scores

@@ -1,4 +1,4 @@
-"""Recipes over strengths and folds: what accuracy each factor of compression costs.
+"""Recipes over strengths and folds: what score each factor of compression costs.
 
     python -m training.tradeoff CONFIG [CONFIG …] [--strengths 2,6,10] [--out DIR]
 
@@ -36,9 +36,9 @@ class Point:
         recipe: Its name.
         strength: What the strength is called, `""` for the recipe's own.
         folds, seeds: Of its runs, in order; folds of `None` where data have none.
-        validation: Validation accuracy after fine-tuning, in percent: a mean and its
+        validation: Validation score after fine-tuning, in percent: a mean and its
             standard error, as others are; `None` where there is no such split.
-        before, after: Test accuracy before compression and after fine-tuning.
+        before, after: Test score before compression and after fine-tuning.
         difference: Of the two, paired.
         compression: Parameters of the network by those left, as paper 2 counts.
         numbers: Stored numbers that are not zero, after `shrink`.
@@ -246,7 +246,10 @@ def write(points, out):
     curves = {}
     for point in points:
         curves.setdefault(point.recipe, []).append(point)
-    pictures.accuracy_by_compression(curves, out / "tradeoff.png")
+    metrics = {configs.metric_words(point.config) for point in points}
+    pictures.score_by_compression(
+        curves, out / "tradeoff.png", " or ".join(sorted(metrics))
+    )
 
 
 def main(arguments=None):

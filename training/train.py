@@ -19,7 +19,7 @@ import tensorflow as tf
 import cvzoo
 from cvzoo import reporting, weights
 from cvzoo.models import registry
-from training import agreement, distribution, examples, repeats, stages
+from training import agreement, datasets, distribution, repeats, stages
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
@@ -44,7 +44,8 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
     images, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
     kinds = [model[key] for key in ("field", "layer") if key in model]
-    scores = {"metric": f"accuracy, test split of {data.about['name']}"}
+    metric = configs.metric_words(config)
+    scores = {"metric": f"{metric}, test split of {data.about['name']}"}
     for split, by_stage in reversed(found.items()):
         scores[split] = round(by_stage[configs.last_stage(config)], 4)
     if baseline is not None:
@@ -93,7 +94,7 @@ def run(config, workdir, quiet=False, strategy=None):
     # As it will be read: tuples become lists.
     config = json.loads(json.dumps(config))
     config.pop("devices", None)  # The result does not depend on them.
-    data = examples.Data(config, strategy)
+    data = datasets.open_data(config, strategy)
     data.check_fits(config["model"])
     strategy = data.strategy
     agreement.check_workers_agree(strategy, recipe=config)
@@ -141,12 +142,12 @@ def finish(config, scores, data, folder, quiet=False):
         for stage in scores["test"]:
             found = {split: by_stage[stage] for split, by_stage in scores.items()}
             print(
-                f"{stage:9} accuracy "
+                f"{stage:9} {configs.metric_words(config)} "
                 + "  ".join(f"{k} {v:.3f}" for k, v in found.items())
             )
         print(cvzoo.compression_report(compact, baseline))
-        accuracy = scores["test"][configs.last_stage(config)]
-        if beside := repeats.verdict(config, accuracy, data.size("test")):
+        score = scores["test"][configs.last_stage(config)]
+        if beside := repeats.verdict(config, score, data.size("test")):
             print(beside)
         print(f"Preset: {preset}")
     return stages.Trained(compact, scores)
@@ -184,8 +185,11 @@ def quick(config):
         # Of splits that it has.
         if option.startswith("n_") and value:
             config["data"][option] = 256
-    if "synthetic" in configs.data_options(config["data"]["name"]):
+    options = configs.data_options(config["data"]["name"])
+    if "synthetic" in options:
         config["data"]["synthetic"] = 1
+    if "steps" in options:
+        config["data"] |= {"steps": 2, "stride": 2048}
     for stage in config["stages"].values():
         stage["epochs"] = 1
         if "teacher" in stage:

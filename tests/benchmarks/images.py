@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 import cvzoo
 from tests.benchmarks.timing import alternate
 from tests.training import tiny_images
-from training import examples
+from training import datasets
 from training.data.tfds_files import Files
 
 BATCH, ROUNDS, ASKED = 128, 5, 5
@@ -41,7 +41,7 @@ def pipeline():
         **{"name": "cifar10", "batch_size": BATCH, "n_train": 100 * BATCH},
         **{"crop_padding": 4, "flips": 1, "synthetic": 1},
     }
-    source = examples.Data({"seed": 0, "data": settings})
+    source = datasets.open_data({"seed": 0, "data": settings})
     batches = iter(source.training(10**6))
     normalise = tf.function(cvzoo.create_model("vgg16").get_layer("normalise"))
 

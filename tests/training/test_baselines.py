@@ -9,7 +9,7 @@ import pytest
 import rich.console
 
 import cvzoo
-from training import baselines, config, examples, results, stages, train
+from training import baselines, config, datasets, results, stages, train
 from training.baselines import Row
 
 NAME = "two_layer_dense_complex_vd_digits"
@@ -89,7 +89,7 @@ def test_the_linear_model_and_the_prior_are_what_they_say(run):
 
 def test_rows_of_data_without_validation_have_their_test_score_only():
     recipe = train.quick(config.get("dcnn_depth2_cifar10"))
-    run = baselines.Run(recipe, examples.Data(recipe), None)
+    run = baselines.Run(recipe, datasets.open_data(recipe), None)
     assert set(run.data.examples) == {"train", "test"}
     model = cvzoo.create_model(**recipe["model"])
     stages.compile_for(model, recipe)
@@ -139,7 +139,7 @@ def test_a_row_that_loses_to_a_baseline_is_bold():
     table = results.markdown_table(lines, losing_to)
     assert "**ours**" in table
     # All cells but the last, as nothing is known of units.
-    assert table.count("**") == 2 * (len(results.HEADINGS) - 1)
+    assert table.count("**") == 2 * (len(results.headings()) - 1)
     assert "****" not in table
 
 

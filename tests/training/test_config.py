@@ -60,7 +60,7 @@ def test_rates_of_published_recipes_fall_where_the_papers_did():
         module, arguments = configs.names()[name]
         config = module.get_config(**arguments)
         optimizer, epochs = config["optimizer"], config["stages"]["train"]["epochs"]
-        at, factor = configs.drops(config), optimizer["drop_factor"]
+        at, factor = configs.drops(config), configs.drop_factors(config)
         decay = StepDecay(optimizer["learning_rate"], factor, at, epochs)
         return [decay.rate(epoch) for epoch in range(epochs)]
 

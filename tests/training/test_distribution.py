@@ -25,8 +25,8 @@ import cvzoo
 from tests.training import cluster_worker
 from training import (
     agreement,
+    datasets,
     distribution,
-    examples,
     keras_gaps,
     sharing,
     stages,
@@ -132,7 +132,7 @@ def test_a_whole_run_gives_what_one_device_gives(tmp_path, request, kind):
 def test_batch_norm_of_a_recipe_s_network_is_that_of_one_device():
     config = train.quick(configs.get("radio_net_complex_vd_radio"))
     one, two = (
-        stages.pretrain(config, examples.Data(config, strategy), quiet=True)
+        stages.pretrain(config, datasets.open_data(config, strategy), quiet=True)
         for strategy in (tf.distribute.get_strategy(), two_replicas())
     )
     assert_same_scores(one.scores, two.scores)
@@ -153,7 +153,7 @@ def test_a_network_from_one_device_is_synchronized_when_two_go_on():
 def test_learning_from_a_teacher_is_for_one_device():
     config = train.quick(configs.get("dcnn_distilled_digits"))
     with pytest.raises(DistributionError, match="a teacher works on one device"):
-        stages.pretrain(config, examples.Data(config, two_replicas()), quiet=True)
+        stages.pretrain(config, datasets.open_data(config, two_replicas()), quiet=True)
 
 
 @pytest.mark.parametrize("name", cluster_worker.MODELS)

@@ -84,7 +84,7 @@ def test_rates_fall_at_epoch_ten_of_each_stage(name, epochs):
     for count in epochs:
         decay = StepDecay(
             optimizer["learning_rate"],
-            optimizer["drop_factor"],
+            configs.drop_factors(config),
             configs.drops(config),
             count,
         )

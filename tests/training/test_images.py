@@ -15,7 +15,7 @@ from tests.helpers import two_replicas
 from tests.training import tiny_images
 from training import config as configs
 from training import data as data_sets
-from training import examples, train
+from training import datasets, train
 from training.data import DamagedDataError, DataError, MissingDataError, images
 from training.data.augmentation import crop_and_flip
 
@@ -399,19 +399,19 @@ def batches_of(data, epochs, first=0):
 
 
 def test_a_resumed_run_sees_the_same_images(config):
-    data = examples.Data(config)
+    data = datasets.open_data(config)
     whole = batches_of(data, 3)
-    resumed = batches_of(examples.Data(config), 3, first=1)
+    resumed = batches_of(datasets.open_data(config), 3, first=1)
     assert len(whole) == 9 and len(resumed) == 6
     for expected, found in zip(whole[3:], resumed, strict=True):
         for left, right in zip(expected, found, strict=True):
             np.testing.assert_array_equal(left, right)
-    other = batches_of(examples.Data({**config, "seed": 1}), 1)
+    other = batches_of(datasets.open_data({**config, "seed": 1}), 1)
     assert not np.array_equal(whole[0][0], other[0][0])
 
 
 def test_each_step_and_epoch_crops_in_its_own_way(config):
-    data = examples.Data({**config, "data": {**config["data"], "n_train": 96}})
+    data = datasets.open_data({**config, "data": {**config["data"], "n_train": 96}})
     inputs, labels = data.examples["train"]
     same = tf.tile(inputs[:1], (96, 1, 1, 1))
     data.examples["train"] = same, labels
@@ -421,8 +421,8 @@ def test_each_step_and_epoch_crops_in_its_own_way(config):
 
 def test_replicas_share_the_images_of_one_device(config):
     strategy = two_replicas()
-    expected = batches_of(examples.Data(config), 2)
-    shares = examples.Data(config, strategy).training(2)
+    expected = batches_of(datasets.open_data(config), 2)
+    shares = datasets.open_data(config, strategy).training(2)
     for (inputs, labels), (part, part_labels, _) in zip(expected, shares, strict=False):
         local = strategy.experimental_local_results
         np.testing.assert_array_equal(np.concatenate(local(part)), inputs)
@@ -431,7 +431,7 @@ def test_replicas_share_the_images_of_one_device(config):
 
 def test_images_are_bytes_in_memory_and_floats_outside(config):
     plain = {**config["data"], "crop_padding": 0, "flips": 0}
-    data = examples.Data({**config, "data": plain})
+    data = datasets.open_data({**config, "data": plain})
     for split, (inputs, labels) in data.examples.items():
         assert inputs.dtype == tf.uint8
         expected = np.float32(inputs) / 255
@@ -452,5 +452,5 @@ def test_images_are_bytes_in_memory_and_floats_outside(config):
 
 
 def test_synthetic_examples_are_called_so(config):
-    assert examples.Data(config).about["name"].startswith("SYNTHETIC")
+    assert datasets.open_data(config).about["name"].startswith("SYNTHETIC")
     assert data_sets.find("cifar10").ABOUT["name"] == "CIFAR-10"

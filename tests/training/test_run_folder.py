@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from training import compare, examples, run_folder, stages, train
+from training import compare, datasets, run_folder, stages, train
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import Checkpoint, CheckpointError
@@ -33,7 +33,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def data(config):
-    return examples.Data(config)
+    return datasets.open_data(config)
 
 
 def run_in(path, config, data):

@@ -9,7 +9,7 @@ import pytest
 
 import cvzoo
 from training import config as configs
-from training import evaluate, examples, stages, train
+from training import datasets, evaluate, stages, train
 from training.callbacks import DivergenceError, StepDecay, StopOnNaN
 from training.data import digits
 
@@ -25,7 +25,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def data(config):
-    return examples.Data(config)
+    return datasets.open_data(config)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_moments_and_steps_are_carried_over_by_name(config, pretrained):
 
 
 def test_the_learning_rate_falls_after_sixty_percent_of_a_stage():
-    callback = StepDecay(1e-3, 0.1, [0.6], epochs=10)
+    callback = StepDecay(1e-3, [0.1], [0.6], epochs=10)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")
     callback.set_model(model)

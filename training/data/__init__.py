@@ -5,6 +5,8 @@ What `find` returns, a module or an object, has
 - `load(split, **options)`: a `tf.data.Dataset` of `(inputs, labels)`, without examples
   where there is no such split. Options are integers. Inputs of uint8 stand for numbers
   from 0 to 1;
+- of sound, in its place, `recordings(split, **options)`: `recordings.Recordings`, whose
+  windows are the examples;
 - `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are;
 - only where there is something to say: `FOLDS`, the number of folds;
   `groups(split, **options)`, a number for each example that scores are told apart by;
@@ -24,6 +26,12 @@ _MODULES = {
     "mnist": "images",
     "radio": "radio",
 }
+
+
+# A recipe's options for windows of recordings, and what they are by default: batches of
+# an epoch; samples from one window of an evaluation to the next; whose windows they
+# are, see `training.data.windows`.
+WINDOW_OPTIONS = {"steps": 1000, "stride": 128, "protocol": "nazarov"}
 
 
 class DataError(ValueError):
@@ -49,3 +57,8 @@ def find(name):
         raise DataError(f"No data set is called {name!r}. Known: {', '.join(names())}.")
     module = importlib.import_module(f"training.data.{_MODULES[name]}")
     return module.SETS[name] if hasattr(module, "SETS") else module
+
+
+def has_recordings(source):
+    """Whether examples are windows of recordings, and scores average precisions."""
+    return hasattr(source, "recordings")

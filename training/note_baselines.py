@@ -1,0 +1,214 @@
+"""What networks for the notes in music are compared with, beside `baselines`.
+
+The two priors hear nothing. The others are trained like the recipe's network: all its
+epochs, on the same windows.
+"""
+
+import keras
+import numpy as np
+from keras import ops as kops
+
+from cvzoo import packing, weights
+from cvzoo.layers import FourierFeatures, FromComplex
+from cvzoo.metrics import PooledAveragePrecision
+from training import equal_bytes, stages
+from training.baselines import Row, from_scratch
+from training.data.recordings import HERTZ, LOWEST_NOTE, NOTES
+
+# How well pitch classes fit a key, from its tonic on (Krumhansl and Kessler, 1982).
+MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+_SAMPLED = 512  # Notes are looked at once in as many samples.
+
+
+def note_prior(run):
+    """How often each note sounds in training, whatever is heard."""
+    rates = _rolls(run.data.recordings["train"], np.mean)
+
+    def scores(recordings):
+        return np.broadcast_to(rates.mean(axis=0), (len(recordings.names), NOTES))
+
+    return _constant(run, "note prior", NOTES, scores)
+
+
+def key_prior(run):
+    """The same relative to the key, which is told.
+
+    The key of a recording is the one whose profile fits its own true notes best, so
+    that this knows more than a network does.
+    """
+    train = run.data.recordings["train"]
+    # Of each mode, for all intervals from the tonic; those never heard have rate 0.
+    rates_of = np.zeros((2, NOTES + 12))
+    heard = np.full((2, NOTES + 12), 1e-6)
+    for rates, key in zip(_rolls(train, np.mean), keys(train), strict=True):
+        mode, places = key // 12, _relative(key)
+        rates_of[mode, places] += rates
+        heard[mode, places] += 1
+
+    def scores(recordings):
+        table = rates_of / heard
+        return [table[key // 12, _relative(key)] for key in keys(recordings)]
+
+    return _constant(run, "note prior, given the key", heard.size, scores)
+
+
+def spectrum_linear(run):
+    """Logistic regression on the moduli of the Fourier transform."""
+    keras.utils.set_random_seed(run.config["seed"])
+    audio = keras.Input((run.data.window,), name="audio")
+    x = keras.layers.Reshape((run.data.window, 1))(audio)
+    x = FourierFeatures(axes=1, norm="backward", shift=False)(x)
+    x = FromComplex("modulus")(x)
+    # The other half is the same.
+    x = keras.layers.Cropping1D((0, run.data.window // 2 - 1))(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.BatchNormalization(scale=False, center=False)(x)
+    model = keras.Model(audio, keras.layers.Dense(NOTES, name="logits")(x))
+    return from_scratch(run, "logistic regression on |FFT|", model, _measured)
+
+
+def log_frequency(run):
+    """A small real convolutional network on a spectrum of log-spaced frequencies.
+
+    As many bytes as the compressed network; after Thickstun et al., 2018, whose real
+    networks on such spectra are ahead of complex ones on MusicNet.
+    """
+    keras.utils.set_random_seed(run.config["seed"])
+    model = equal_bytes.largest_within(
+        run.budget(), lambda size: log_frequency_network(run.data.window, size)
+    )
+    return from_scratch(run, "log-frequency spectrum, small CNN", model, _measured)
+
+
+ROWS = {
+    function.__name__: function
+    for function in (note_prior, key_prior, spectrum_linear, log_frequency)
+}
+
+
+def log_frequency_network(window, filters):
+    """Spectrum → two convolutions over frequency → a linear layer."""
+    audio = keras.Input((window,), name="audio")
+    x = LogFrequencySpectrum()(audio)
+    x = keras.layers.BatchNormalization(axis=1, scale=False, center=False)(x)
+    # An octave, so that a note and its overtones meet.
+    x = keras.layers.Conv1D(filters, 37, padding="same", activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv1D(filters, 13, 3, padding="same", activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(audio, keras.layers.Dense(NOTES, name="logits")(x))
+
+
+class LogFrequencySpectrum(keras.layers.Layer):
+    """Audio → log of its energy in bands of equal width in pitch.
+
+    Bands overlap by half, and reach from the lowest note to the highest frequency;
+    where they are narrower than the transform's bins, neighbours share one.
+
+    Args:
+        per_octave: Number of bands in an octave.
+    """
+
+    def __init__(self, per_octave=36, **kwargs):
+        super().__init__(**kwargs)
+        self.per_octave = per_octave
+
+    def build(self, input_shape):
+        window = input_shape[-1]
+        self.taper = np.hanning(window).astype(np.float32)
+        self.bands = filterbank(window, self.per_octave)
+        self.built = True
+
+    def call(self, audio):
+        real, imag = kops.rfft(audio * self.taper)
+        energy = kops.matmul(real**2 + imag**2, self.bands)
+        return kops.log(energy + 1e-3)[..., None]
+
+
+def filterbank(window, per_octave):
+    """Triangles over log frequency, `(bins, bands)`."""
+    lowest = 440 * 2 ** ((LOWEST_NOTE - 69) / 12)
+    octaves = np.log2(HERTZ / 2 / lowest)
+    centres = np.arange(0, octaves * per_octave)
+    # The lowest bin has no pitch.
+    bins = np.arange(1, window // 2 + 1) * HERTZ / window
+    places = np.log2(bins / lowest) * per_octave
+    width = np.maximum(1.0, np.gradient(places))
+    found = np.maximum(0, 1 - np.abs(places[:, None] - centres) / width[:, None])
+    return np.concatenate([np.zeros((1, len(centres))), found]).astype(np.float32)
+
+
+def keys(recordings):
+    """The key that fits the notes of each best: its tonic, and 12 more if minor."""
+    found = []
+    profiles = np.array(
+        [np.roll(profile, tonic) for profile in (MAJOR, MINOR) for tonic in range(12)]
+    )
+    profiles -= profiles.mean(axis=1, keepdims=True)
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    for rates in _rolls(recordings, np.mean):
+        classes = np.zeros(12)
+        np.add.at(classes, (np.arange(NOTES) + LOWEST_NOTE) % 12, rates)
+        found.append(int(np.argmax(profiles @ (classes - classes.mean()))))
+    return found
+
+
+def _relative(key):
+    """Places of the notes in a table that is counted from the tonic."""
+    return np.arange(NOTES) + 12 - key % 12
+
+
+def _rolls(recordings, function):
+    """A function of the piano roll of each recording, over time."""
+    edges = zip(recordings.starts[:-1], recordings.starts[1:], strict=True)
+    return np.array(
+        [
+            function(recordings.labels(np.arange(start, end, _SAMPLED)), axis=0)
+            for start, end in edges
+        ]
+    )
+
+
+def _constant(run, name, numbers, scores_of):
+    """The row of what scores all windows of a recording alike."""
+    data, found = run.data, {}
+    present = np.flatnonzero(data.recordings["train"].present()).tolist()
+    for split in data.held_out:
+        which, labels = data.labels(split)
+        scores = np.asarray(scores_of(data.recordings[split]), np.float32)[which]
+        found[split] = _pooled(labels, scores)
+        if split == "test":
+            in_training = _pooled(labels, scores, present)
+    more = {"notes of training": in_training} | {
+        split.removeprefix("test_"): score
+        for split, score in found.items()
+        if split.startswith("test_")
+    }
+    size = len(packing.pack({"rates": np.zeros(numbers, np.float32)}))
+    return Row(
+        name, numbers, size, found.get("validation"), found["test"], None, None, more
+    )
+
+
+def _pooled(labels, scores, classes=None):
+    metric = PooledAveragePrecision(classes)
+    metric.update_state(labels, scores)
+    return metric.result()
+
+
+def _measured(name, model, data):
+    """The row of a network with layers of its own, which nothing shrinks."""
+    scores = stages.evaluate(model, data, name)
+    tensors = weights.named_tensors(model)
+    return Row(
+        name,
+        sum(np.size(value) for value in tensors.values()),
+        equal_bytes.packed_bytes(model),
+        scores.get("validation", {}).get(name),
+        scores["test"][name],
+        None,
+        None,
+        data.more_scores(model),
+    )
