@@ -29,20 +29,21 @@ class Scoring:
             model: A Keras model of one output.
             data: Batches and how many there are, from `sharing.evaluation_batches`.
         """
-        if self._model is not model:  # Traced once, and not each epoch.
-            self._model, self._step = model, self._step_of(model)
         batches, steps = data
+        if self._model is not model:  # Traced once, and not each epoch.
+            self._model = model
+            self._step = self._step_of(model, batches.element_spec)
         batches = iter(batches)
         for _ in range(steps):
             for labels, scores in self._step(next(batches)):
                 metric.update_state(labels.numpy(), scores.numpy())
         gather(metric, self.strategy)
 
-    def _step_of(self, model):
+    def _step_of(self, model, batch_spec):
         def score(inputs, labels):
             return labels, model(inputs, training=False)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(input_signature=[batch_spec])
         def step(batch):
             labels, scores = self.strategy.run(score, batch)
             local = self.strategy.experimental_local_results

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 import training.data
-from training import datasets
+from training import datasets, stages
+from training.checkpoints import Checkpoint
 from training.data import windows
 from training.data.recordings import NOTES, Recordings, Writer
+from training.run_folder import RunFolder
 from zoo_configs import musicnet
 
 LENGTHS = (900, 1700, 1200, 768, 2000)
@@ -175,3 +178,56 @@ def test_networks_must_have_the_notes_of_the_data(config):
     data.check_fits(config["model"])
     with pytest.raises(ValueError, match=r"`model.notes` must be 84"):
         data.check_fits({**config["model"], "notes": 83})
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def kill(*_, **__):
+    raise Killed
+
+
+def test_stages_are_scored_exactly_and_stop_early(config, tmp_path, monkeypatch):
+    config["data"]["stride"] = 50
+    config["stages"]["pretrain"] = {
+        "epochs": 6,
+        "early_stopping": {"patience": 1, "max_drop": 1.0},
+    }
+
+    def pretrained(name):
+        data = datasets.open_data(config)
+        folder = RunFolder(tmp_path / name, config, data.strategy)
+        trained = stages.pretrain(config, data, folder, quiet=True)
+        return data, trained, folder.logged("pretrain", "val_average_precision")
+
+    data, trained, scores = pretrained("whole")
+    # Where the first score is not the best: that epoch is the last one.
+    worse = [at for at in range(1, 6) if scores[at:] and scores[at] < max(scores[:at])]
+    assert len(scores) == (worse[0] + 1 if worse else 6)
+    sound, labels = data.arrays("test")
+    logits = trained.model.predict(sound, verbose=0)
+    expected = average_precision_score(labels.ravel(), logits.ravel())
+    assert trained.scores["test"]["pretrain"] == pytest.approx(expected, abs=1e-6)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        save = Checkpoint.save
+        patched.setattr(
+            Checkpoint,
+            "save",
+            lambda self, stage, epoch, arrays: (kill if epoch == 2 else save)(
+                self, stage, epoch, arrays
+            ),
+        )
+        pretrained("stopped")
+    # After its last epoch, before its network is kept.
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(RunFolder, "keep", kill)
+        pretrained("stopped")
+    _, again, found = pretrained("stopped")
+    assert found == pytest.approx(scores)
+    for left, right in zip(
+        again.model.get_weights(), trained.model.get_weights(), strict=True
+    ):
+        # Gradients of convolutions are summed in any order.
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-6)
