@@ -1,4 +1,4 @@
-"""Accuracy of a preset on the data of its recipe; or runs beside published values.
+"""Scores of a preset on the data of its recipe; or runs beside published values.
 
     python -m training.evaluate NAME|FOLDER [--split test]
 
@@ -34,8 +34,7 @@ def evaluate(name, split="test"):
     if split not in data.splits:
         raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
     model = cvzoo.from_preset(name, verify=True)
-    batches, _ = data.evaluation(split)
-    return model.evaluate(batches, return_dict=True, verbose=0)
+    return data.measures(model, split)
 
 
 def main(arguments=None):

@@ -50,10 +50,13 @@ class Data:
 
     def score(self, model, split):
         """A model's score on a split."""
+        return float(self.measures(model, split)[self.metric])
+
+    def measures(self, model, split):
+        """The loss and metrics of a compiled model on a split, by name."""
         batches, steps = self.evaluation(split)
         with keras_gaps.filled_for(self.strategy):
-            found = model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
-        return float(found[self.metric])
+            return model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
 
     def more_scores(self, model):
         """What other scores of the test data are called → a model's score."""

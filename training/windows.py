@@ -119,6 +119,10 @@ class Windows(Data):
         self.accumulate(metric, model, self.evaluation(split))
         return metric.result()
 
+    def measures(self, model, split):
+        """The loss and metrics on a split; the average precision is the exact one."""
+        return super().measures(model, split) | {self.metric: self.score(model, split)}
+
     def more_scores(self, model):
         """Of the test data: of notes that training has, and by other instruments."""
         present = np.flatnonzero(self.recordings["train"].present()).tolist()
