@@ -30,7 +30,7 @@ lint: $(VENV)/installed
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --editable ".[train,test,lint]"
+	$(RUN) -m pip install --quiet --editable ".[train,music,test,lint]"
 	touch $@
 
 clean:

@@ -18,6 +18,7 @@ import importlib
 
 # Name → the module that reads it. Those that read several have them in `SETS`.
 _MODULES = {
+    "chorales": "chorales",
     "cifar10": "images",
     "digits": "digits",
     "emnist_letters": "images",

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.resources.abc
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from google.protobuf import json_format
 from tensorflow_datasets.core import download, hashing
 
 from training.data import DamagedDataError, DataError, MissingDataError
+from training.data.folders import sets_folder
 
 # What downloading may end with; errors of `requests` are errors of the system.
 _FAILURES = (
@@ -114,8 +114,7 @@ class Files:
 
     @property
     def _data_dir(self):
-        known = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-        return Path(self.data_dir or known).expanduser()
+        return sets_folder(self.data_dir)
 
     def _builder(self):
         try:

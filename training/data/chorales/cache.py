@@ -1,0 +1,106 @@
+"""The rendered data set on disk: made once, whole or not at all."""
+
+import contextlib
+import fcntl
+import itertools
+import shutil
+
+import numpy as np
+
+from training import workers
+from training.data import DataError
+from training.data.chorales import rendering, scores, works
+from training.data.folders import sets_folder
+from training.data.recordings import Writer
+
+SPLITS = ("train", "validation", "test", "test_unseen")
+# Names the folder. Whatever changes the sound or the notes must change it, too.
+VERSION = "1.0.0"
+# Renderings of each work in training, each in a key of its own.
+TRAIN_RENDERINGS = 1
+
+
+def prepare(data_dir=None, table=None):
+    """Renders what is not there yet.
+
+    Two processes may ask at once: one waits until the other is done.
+
+    Args:
+        data_dir: Folder of all sets; see `sets_folder`.
+        table: Works to render, of `works.Work`. Defaults to all.
+
+    Returns:
+        Folder that has one of each split.
+    """
+    root = sets_folder(data_dir) / "chorales"
+    folder = root / VERSION
+    if folder.exists():
+        return folder
+    scores.folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root / "lock"):
+            if not folder.exists():
+                aside = root / f"{VERSION}.part"
+                shutil.rmtree(aside, ignore_errors=True)
+                _render(aside, table or works.used())
+                aside.rename(folder)
+    except OSError as error:
+        raise DataError(
+            f"The data set 'chorales' could not be rendered, and none of it is in "
+            f"{folder}: {error}. Once that is put right, start the same command again."
+        ) from error
+    return folder
+
+
+def add(writer, name, audio, performance):
+    """Adds a rendering to a `training.data.recordings.Writer`."""
+    writer.add(name, [audio], performance.begins, performance.ends, performance.pitches)
+
+
+def renderings_of(split):
+    """`(split, copy)` of all renderings of a work of a split of `works`."""
+    if split == "train":
+        return [("train", copy) for copy in range(TRAIN_RENDERINGS)]
+    return [(one, 0) for one in SPLITS if one.split("_")[0] == split]
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Waits until no other process is in here; the system frees what a kill leaves."""
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _render(folder, table):
+    pieces = folder / "pieces"
+    pieces.mkdir(parents=True)
+    with workers.pool() as pool:
+        jobs = [pool.submit(_render_work, work, pieces) for work in table]
+        done = workers.wait(jobs, f"rendering {len(jobs)} chorales")
+    for split in SPLITS:
+        with Writer(folder / split) as writer:
+            for part, name, path, performance in itertools.chain.from_iterable(done):
+                if part == split:
+                    add(writer, name, np.load(path, mmap_mode="r"), performance)
+    shutil.rmtree(pieces)
+
+
+def _render_work(work, folder):
+    """All renderings of a work: `(split, name, path of the sound, performance)` each.
+
+    The sound goes through files, so that memory does not grow with the data set.
+    """
+    score = scores.read(scores.folder() / work.file)
+    found = []
+    for split, copy in renderings_of(work.split):
+        rendered = rendering.render(
+            score, copy, is_transposed=split == "train", is_unseen="_" in split
+        )
+        key = rendered.performance.transposition
+        name = f"{score.name} {key:+d}" if split == "train" else score.name
+        path = folder / f"{split}_{score.name}_{copy}.npy"
+        np.save(path, rendered.audio)
+        found.append((split, name, path, rendered.performance))
+    return found
