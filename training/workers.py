@@ -1,4 +1,4 @@
-"""Processes that train side by side, one core each."""
+"""Processes that train, or do other long work, side by side, one core each."""
 
 import concurrent.futures
 import multiprocessing
@@ -14,10 +14,16 @@ WORKERS = 2
 console = rich.console.Console()
 
 
-def pool():
-    """An executor of processes in which TensorFlow uses one core."""
+def pool(with_tensorflow=True):
+    """An executor of processes in which TensorFlow uses one core.
+
+    Args:
+        with_tensorflow: Whether they need it. Importing it takes seconds.
+    """
     return concurrent.futures.ProcessPoolExecutor(
-        WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare_worker
+        WORKERS,
+        multiprocessing.get_context("spawn"),
+        initializer=_prepare_worker if with_tensorflow else None,
     )
 
 

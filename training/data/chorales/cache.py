@@ -41,10 +41,7 @@ def prepare(data_dir=None, table=None):
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root / "lock"):
             if not folder.exists():
-                aside = root / f"{VERSION}.part"
-                shutil.rmtree(aside, ignore_errors=True)
-                _render(aside, table or works.used())
-                aside.rename(folder)
+                _render(folder, table or works.used())
     except OSError as error:
         raise DataError(
             f"The data set 'chorales' could not be rendered, and none of it is in "
@@ -74,17 +71,26 @@ def _alone(path):
 
 
 def _render(folder, table):
-    pieces = folder / "pieces"
-    pieces.mkdir(parents=True)
-    with workers.pool() as pool:
-        jobs = [pool.submit(_render_work, work, pieces) for work in table]
-        done = workers.wait(jobs, f"rendering {len(jobs)} chorales")
-    for split in SPLITS:
-        with Writer(folder / split) as writer:
-            for part, name, path, performance in itertools.chain.from_iterable(done):
-                if part == split:
-                    add(writer, name, np.load(path, mmap_mode="r"), performance)
-    shutil.rmtree(pieces)
+    """Renders all works into files beside the folder, and gives them its name."""
+    aside = folder.with_name(f"{folder.name}.part")
+    # Of a process that was killed.
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        pieces = aside / "pieces"
+        pieces.mkdir(parents=True)
+        with workers.pool(with_tensorflow=False) as pool:
+            jobs = [pool.submit(_render_work, work, pieces) for work in table]
+            found = workers.wait(jobs, f"rendering {len(jobs)} chorales")
+        done = list(itertools.chain.from_iterable(found))
+        for split in SPLITS:
+            with Writer(aside / split) as writer:
+                for part, name, path, performance in done:
+                    if part == split:
+                        add(writer, name, np.load(path), performance)
+        shutil.rmtree(pieces)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _render_work(work, folder):

@@ -76,7 +76,7 @@ def notice(path):
         ValueError: It says something that nobody has judged yet.
     """
     text = scores.text_of(path).decode("utf-8", errors="replace")
-    if re.search(r"rights\b.{0,60}\breserved", text, re.IGNORECASE):
+    if re.search(r"rights\b.{0,60}\breserved", text, re.IGNORECASE | re.DOTALL):
         return "reserved"
     said = re.search(r"PDF © ?200[34] Margaret Greentree", text)
     others = re.sub(r"PDF © ?200[34] Margaret Greentree", "", text)
