@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 import cvzoo
 from cvzoo import catalogue, compiling
@@ -51,12 +52,28 @@ def test_losses_by_name_and_rates_that_fell_are_kept():
     assert compiling.settings_of(model) == expected
 
 
+def test_the_binned_average_precision_is_kept_and_scores_logits(tmp_path):
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model = compiled(loss, [cvzoo.BinnedAveragePrecision(from_logits=True)])
+    loaded = cvzoo.from_preset(cvzoo.save_preset(model, tmp_path / "preset"))
+    assert kept(tmp_path / "preset")["metrics"] == ["average_precision"]
+    generator = np.random.default_rng(0)
+    inputs = generator.random((50, *loaded.input_shape[1:]), np.float32)
+    labels = generator.integers(0, 2, (50, loaded.output_shape[-1]))
+    found = loaded.evaluate(inputs, labels, return_dict=True, verbose=0)
+    scores = loaded.predict(inputs, verbose=0)
+    expected = average_precision_score(labels.ravel(), scores.ravel())
+    assert found["average_precision"] == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"loss": "mean_squared_error"},
         {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)},
         {"metrics": [keras.metrics.AUC()]},
+        # Its scores would be logits, and the loss' are not.
+        {"metrics": [cvzoo.BinnedAveragePrecision()]},
         {"optimizer": keras.optimizers.SGD(0.1)},
         {"loss_weights": [2.0]},
     ],

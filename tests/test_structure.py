@@ -45,7 +45,7 @@ ALLOWED = {
     "allowed_layers": {"allowed_values", "layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
-    "compiling": {"catalogue"},
+    "compiling": {"catalogue", "metrics"},
     "presets": {
         *("architecture", "catalogue", "compiling", "graph", "packing", "reporting"),
         *("rounding", "sparsifying", "sparsity", "weights"),
