@@ -31,7 +31,7 @@ def main(arguments=None):
 def _list(options):
     rows = catalogue.list_presets()
     width = max((len(row.name) for row in rows), default=4)
-    print(f"{'name':{width}}   score  parameters  compression   bytes  metric")
+    print(f"{'name':{width}}   score     numbers  compression   bytes  metric")
     for row in rows:
         print(
             f"{row.name:{width}}  {row.score:6.3f}  {row.parameters:>10,}  "

@@ -87,6 +87,8 @@ def score_by_compression(curves, path, metric="accuracy"):
         path: Where to save the picture.
         metric: What scores are.
     """
+    from matplotlib import ticker
+
     figure, axes = _pyplot().subplots(figsize=(9, 5), layout="constrained")
     markers = "osD^vP*Xdph<>"
     for number, (name, points) in enumerate(curves.items()):
@@ -104,10 +106,11 @@ def score_by_compression(curves, path, metric="accuracy"):
         )
         axes.axhline(points[0].before[0], linestyle=":", linewidth=1, color=colour)
     axes.set_xscale("log")
-    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis("×{x:.0f}")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("×{x:g}")
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel("compression: parameters by those left")
-    axes.set_ylabel(f"test {metric}, %; dotted: before compression")
+    axes.set_ylabel(f"test {metric}, %; bars: standard errors; dotted: before")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)

@@ -6,6 +6,7 @@ Prints those whose names hold all the words.
 """
 
 import argparse
+import difflib
 import sys
 
 from training import config as configs
@@ -24,9 +25,18 @@ def main(arguments=None):
         name for name in configs.names() if all(word in name for word in options.words)
     ]
     if not names:
+        known = {word for name in configs.names() for word in name.split("_")}
+        close = [
+            near
+            for word in options.words
+            for near in difflib.get_close_matches(word, known, n=2)
+            if near != word
+        ]
+        hint = "Give fewer words, or none for all names."
+        if close:
+            hint = f"Did you mean {', '.join(close)}?"
         print(
-            f"training.recipes: no name holds {' and '.join(options.words)}. Give "
-            "fewer words.",
+            f"training.recipes: no name holds {' and '.join(options.words)}. {hint}",
             file=sys.stderr,
         )
         return 1

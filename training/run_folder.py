@@ -44,30 +44,34 @@ class RunFolder:
         self.is_chief = distribution.is_chief(strategy)
         self.checkpoint = Checkpoint(self.path, config)
         kept = read_config(self.path)
-        if kept is None:
-            self._check_is_new()
-        elif kept != config:
-            found = [
+        found = self._begun()
+        if kept is None and found:
+            raise CheckpointError(
+                f"{self.path} has {', '.join(found)}, and no {CONFIG} that says of "
+                "which recipe. Give another folder, or delete this one."
+            )
+        # Of a run that was refused there is nothing but its recipe.
+        if kept is not None and kept != config and found:
+            changed = [
                 f"{key} was {there!r} and is {here!r}"
                 for key, there, here in configs.differences(kept, config)
             ]
             raise CheckpointError(
-                f"{self.path} holds a run of another recipe: {'; '.join(found)}. Give "
-                "another folder, or delete this one to start anew."
+                f"{self.path} holds a run of another recipe: {'; '.join(changed)}. "
+                "Give another folder, or delete this one to start anew."
             )
         if self.is_chief:
             self.path.mkdir(parents=True, exist_ok=True)
             self._sweep()
             self.write(CONFIG, json.dumps(config, indent=1) + "\n")
 
-    def _check_is_new(self):
-        names = [checkpoints.NAME, *(f"{stage}.keras" for stage in self.stages)]
-        found = [name for name in names if (self.path / name).exists()]
-        if found:
-            raise CheckpointError(
-                f"{self.path} has {', '.join(found)}, and no {CONFIG} that says of "
-                "which recipe. Give another folder, or delete this one."
-            )
+    def _begun(self):
+        """Names of files that tell of a run that has trained something."""
+        found = [checkpoints.NAME, SCORES, TEACHER]
+        return [
+            *(path.name for path in sorted(self.path.glob("*.keras"))),
+            *(name for name in found if (self.path / name).exists()),
+        ]
 
     def _sweep(self):
         """Deletes what runs that were killed had begun to write."""

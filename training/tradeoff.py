@@ -20,7 +20,15 @@ import numpy as np
 import tensorflow as tf
 
 import cvzoo
-from training import checkpoints, latency, pictures, results, run_folder, workers
+from training import (
+    checkpoints,
+    datasets,
+    latency,
+    pictures,
+    results,
+    run_folder,
+    workers,
+)
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
@@ -110,9 +118,10 @@ def train_all(runs):
         jobs = [(*run, folders) for run in waiting]
         first, others = first + jobs[:1], others + jobs[1:]
     with workers.pool() as pool:
-        for jobs in filter(None, (first, others)):
-            futures = [pool.submit(_train, *job) for job in jobs]
-            workers.wait(futures, f"training {len(jobs)} runs")
+        for jobs, kind in ((first, "runs"), (others, "more, from the same networks")):
+            if jobs:
+                futures = [pool.submit(_train, *job) for job in jobs]
+                workers.wait(futures, f"training {len(jobs)} {kind}")
 
 
 def _first_stage(config):
@@ -283,6 +292,7 @@ def main(arguments=None):
             from training import train
 
             runs = [(train.quick(config), folder) for config, folder in runs]
+        _check_data(config for config, _ in runs)
         train_all(runs)
     except (ValueError, CheckpointError, DivergenceError) as error:
         print(f"training.tradeoff: {error}", file=sys.stderr)
@@ -292,6 +302,12 @@ def main(arguments=None):
     console.print(results.rich_table(*_narrow(points)))
     console.print(f"Table and picture: {options.out}")
     return 0
+
+
+def _check_data(recipes):
+    """Raises where data are missing, before any worker starts."""
+    for config in {config["data"]["name"]: config for config in recipes}.values():
+        datasets.open_data(config)
 
 
 def _plan(options):

@@ -68,11 +68,31 @@ def create_model(name, **arguments):
         raise ValueError(
             f"Architecture '{name}' has no arguments {unknown}. Known: {list(known)}"
         )
+    _check_sizes(arguments)
     try:
         model = builder(**arguments)
     except TypeError as error:
         raise ValueError(
-            f"Arguments of a wrong type for architecture '{name}': {arguments}"
+            f"Arguments of a wrong type for architecture '{name}': {arguments}. {error}"
         ) from error
     graph.check_pairs(model)
     return model
+
+
+def _check_sizes(arguments):
+    """Raises where arguments that most builders have cannot be."""
+    for key in ("width", "classes", "notes", "window"):
+        value = arguments.get(key, 1)
+        is_number = isinstance(value, (int, float) if key == "width" else int)
+        if not is_number or isinstance(value, bool) or not value > 0:
+            kind = "number" if key == "width" else "whole number"
+            raise ValueError(f"`{key}` must be a positive {kind}. Received: {value!r}")
+    shape = arguments.get("input_shape", (1,))
+    is_shape = isinstance(shape, tuple | list) and all(
+        isinstance(size, int) and size > 0 for size in shape
+    )
+    if not is_shape:
+        raise ValueError(
+            "`input_shape` must be sizes such as (28, 28, 1), without the batch. "
+            f"Received: {shape!r}"
+        )

@@ -105,6 +105,7 @@ def test_a_stage_that_has_ended_is_not_trained_again(
 
 def test_a_folder_with_another_recipe_s_run_is_refused(tmp_path, config, data, capsys):
     RunFolder(tmp_path, config, data.strategy)
+    (tmp_path / "pretrain.keras").touch()
     other = {**config, "seed": 7}
     with pytest.raises(CheckpointError, match="seed was 0 and is 7. Give another"):
         RunFolder(tmp_path, other, data.strategy)
@@ -114,9 +115,17 @@ def test_a_folder_with_another_recipe_s_run_is_refused(tmp_path, config, data, c
     assert json.loads((tmp_path / "config.json").read_text()) == config
     folder = tmp_path / "fold0"
     RunFolder(folder, config, data.strategy)
+    (folder / "pretrain.keras").touch()
     comparison = [NAME, "--folds", "0", "--out", str(tmp_path), "--quicktest"]
     assert compare.main(comparison) == 2
     assert "another recipe" in capsys.readouterr().err
+
+
+def test_a_recipe_that_was_refused_does_not_keep_the_folder(tmp_path, capsys):
+    arguments = [NAME, "--workdir", str(tmp_path), "--quicktest"]
+    assert train.main([*arguments, "--set", "model.field=quaternion"]) == 2
+    assert "`field` must be" in capsys.readouterr().err
+    assert train.main(arguments) == 0
 
 
 def full(*_, **__):

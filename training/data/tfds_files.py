@@ -3,6 +3,8 @@
 import dataclasses
 import importlib.resources.abc
 import importlib.util
+import logging
+import re
 import sys
 from pathlib import Path
 
@@ -56,6 +58,8 @@ class Files:
             # Version 4.9.10 needs it, and requires it of Python 3.8 only: later, it is
             # a part of Python.
             sys.modules["importlib_resources"] = importlib.resources
+        # Each try is told of at once, and what it ends with below.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         config = tfds.download.DownloadConfig(manual_dir=manual_dir)
         try:
             self._builder().download_and_prepare(download_config=config)
@@ -63,7 +67,8 @@ class Files:
             raise DataError(
                 f"The data set {self.name!r} could not be prepared, and none of it is "
                 f"in {self.folder}: {error}. Once that is put right, start the same "
-                "command again; files that were downloaded whole are kept."
+                "command again; files that were downloaded whole are kept. A folder "
+                "that was prepared on another machine may be copied there instead."
             ) from error
 
     def read(self, part):
@@ -83,6 +88,8 @@ class Files:
                 f"{builder.data_path}. Run `{self._command}` once; it downloads the "
                 "set. Where DIR is given, commands that read it need TFDS_DATA_DIR=DIR."
             )
+        if not (builder.data_path / "dataset_info.json").exists():
+            raise self.damaged("there is no dataset_info.json")
         splits = builder.info.splits
         count = splits[part].num_examples if part in splits else 0
         if not count:
@@ -95,7 +102,9 @@ class Files:
             )
             batches = list(examples.batch(count).as_numpy_iterator())
         except tf.errors.OpError as error:
-            raise self.damaged(error.message) from error
+            # Without the name of TensorFlow's function.
+            what = re.sub(r"^\{\{.*?\}\}\s*", "", error.message)
+            raise self.damaged(what) from error
         found = sum(len(labels) for _, labels in batches)
         if found != count:
             raise self.damaged(
@@ -119,8 +128,8 @@ class Files:
     def _builder(self):
         try:
             return tfds.builder(self.tfds_name, data_dir=self._data_dir)
-        except json_format.ParseError as error:
-            raise self.damaged(error) from error
+        except (json_format.ParseError, AssertionError, RuntimeError) as error:
+            raise self.damaged(f"dataset_info.json cannot be read: {error}") from error
 
     @property
     def _command(self):
