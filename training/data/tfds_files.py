@@ -37,11 +37,13 @@ class Files:
         tfds_name: What TensorFlow Datasets calls it.
         data_dir: Folder of all sets. Defaults to the environment variable
             TFDS_DATA_DIR, or else ~/tensorflow_datasets.
+        manual: What --manual-dir must hold, of a set that must be downloaded by hand.
     """
 
     name: str
     tfds_name: str
     data_dir: Path | None = None
+    manual: str = ""
 
     @property
     def folder(self):
@@ -54,10 +56,7 @@ class Files:
         Args:
             manual_dir: Folder of downloads that are there already.
         """
-        if importlib.util.find_spec("importlib_resources") is None:
-            # Version 4.9.10 needs it, and requires it of Python 3.8 only: later, it is
-            # a part of Python.
-            sys.modules["importlib_resources"] = importlib.resources
+        supply_importlib_resources()
         # Each try is told of at once, and what it ends with below.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         config = tfds.download.DownloadConfig(manual_dir=manual_dir)
@@ -81,30 +80,14 @@ class Files:
             MissingDataError: The set was not prepared.
             DamagedDataError: Its files are not those that were written.
         """
-        builder = self._builder()
-        if not builder.data_path.exists():
-            raise MissingDataError(
-                f"The data set {self.name!r} is not here: there is no "
-                f"{builder.data_path}. Run `{self._command}` once; it downloads the "
-                "set. Where DIR is given, commands that read it need TFDS_DATA_DIR=DIR."
-            )
-        if not (builder.data_path / "dataset_info.json").exists():
-            raise self.damaged("there is no dataset_info.json")
-        splits = builder.info.splits
-        count = splits[part].num_examples if part in splits else 0
-        if not count:
-            raise self.damaged(f"its dataset_info.json tells of no {part!r} examples")
-        # One file after the other.
-        config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        builder, count = self._opened(part)
         try:
             examples = builder.as_dataset(
-                split=part, read_config=config, as_supervised=True
+                split=part, read_config=_in_order(), as_supervised=True
             )
             batches = list(examples.batch(count).as_numpy_iterator())
         except tf.errors.OpError as error:
-            # Without the name of TensorFlow's function.
-            what = re.sub(r"^\{\{.*?\}\}\s*", "", error.message)
-            raise self.damaged(what) from error
+            raise self.damaged(_plainly(error)) from error
         found = sum(len(labels) for _, labels in batches)
         if found != count:
             raise self.damaged(
@@ -113,6 +96,60 @@ class Files:
         ((inputs, labels),) = batches
         places = original_places(part, count)
         return inputs[places], labels[places]
+
+    def records(self, part):
+        """The examples of a part, which may be more than memory holds.
+
+        Raises:
+            MissingDataError, DamagedDataError: As `read`; at once, of the former.
+
+        Returns:
+            Iterator over dictionaries of arrays, in the order of the files.
+        """
+        return self._records(part, *self._opened(part))
+
+    def _records(self, part, builder, count):
+        found = 0
+        try:
+            # As few are read ahead as can be.
+            config = _in_order(
+                interleave_block_length=1,
+                num_parallel_calls_for_decode=1,
+                skip_prefetch=True,
+            )
+            examples = builder.as_dataset(split=part, read_config=config)
+            for example in examples.as_numpy_iterator():
+                found += 1
+                yield example
+        except tf.errors.OpError as error:
+            raise self.damaged(_plainly(error)) from error
+        if found != count:
+            raise self.damaged(
+                f"it has {found} {part!r} examples, and should have {count}"
+            )
+
+    @property
+    def version_folder(self):
+        """Where the files of the version are that is read; it may not be there yet."""
+        return Path(self._builder().data_path)
+
+    def _opened(self, part):
+        """The builder, and the number of examples of a part."""
+        builder = self._builder()
+        if not builder.data_path.exists():
+            raise MissingDataError(
+                f"The data set {self.name!r} is not here: there is no "
+                f"{builder.data_path}. Run `{self._command}` once. "
+                f"{self.manual or 'It downloads the set.'} Where DIR is given, "
+                "commands that read it need TFDS_DATA_DIR=DIR."
+            )
+        if not (builder.data_path / "dataset_info.json").exists():
+            raise self.damaged("there is no dataset_info.json")
+        splits = builder.info.splits
+        count = splits[part].num_examples if part in splits else 0
+        if not count:
+            raise self.damaged(f"its dataset_info.json tells of no {part!r} examples")
+        return builder, count
 
     def damaged(self, what):
         """The error of a set whose files are not what they should be."""
@@ -133,7 +170,28 @@ class Files:
 
     @property
     def _command(self):
-        return f"python -m training.prepare {self.name} [--data-dir DIR]"
+        manual = "--manual-dir MANUAL " if self.manual else ""
+        return f"python -m training.prepare {self.name} {manual}[--data-dir DIR]"
+
+
+def supply_importlib_resources():
+    """Lets TensorFlow Datasets find `importlib_resources` where it is not installed.
+
+    Version 4.9.10 needs it, and requires it of Python 3.8 only: later, it is a part of
+    Python.
+    """
+    if importlib.util.find_spec("importlib_resources") is None:
+        sys.modules["importlib_resources"] = importlib.resources
+
+
+def _in_order(**options):
+    """How examples are read: one file after the other."""
+    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False, **options)
+
+
+def _plainly(error):
+    """What TensorFlow says, without the name of its function."""
+    return re.sub(r"^\{\{.*?\}\}\s*", "", error.message)
 
 
 def original_places(part, count):
