@@ -289,7 +289,9 @@ def test_labels_out_of_range_are_named(tiny, data_dir):
 
 
 def test_unknown_sets_are_answered_with_the_known():
-    with pytest.raises(DataError, match="'mnits'. Known: .*kmnist, mnist, radio"):
+    with pytest.raises(
+        DataError, match="'mnits'. Known: .*kmnist, mnist, musicnet, radio"
+    ):
         data_sets.find("mnits")
 
 

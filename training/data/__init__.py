@@ -25,6 +25,7 @@ _MODULES = {
     "fashion_mnist": "images",
     "kmnist": "images",
     "mnist": "images",
+    "musicnet": "musicnet",
     "radio": "radio",
 }
 
