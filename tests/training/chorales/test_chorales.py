@@ -146,7 +146,7 @@ def test_of_two_that_ask_at_once_one_renders(tmp_path, monkeypatch, bach):
 
 
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch, bach):
-    def full(*args):
+    def full(**options):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(cache.workers, "pool", full)
