@@ -21,16 +21,11 @@ from pathlib import Path
 from training.data import synthetic_musicnet
 from training.data.musicnet_builder import INSTRUCTIONS, MusicNet
 from training.data.musicnet_recordings import PUBLISHED
-from training.data.recordings import LOWEST_NOTE, NOTES, Recordings, Writer
+from training.data.recordings import NOTE_NAMES, Recordings, Writer
 from training.data.tfds_files import Files
 
-_KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SPLITS = ("train", "validation", "test")
-# MIDI note 21, the lowest of a piano, is A0; 60 is C4.
-CLASSES = [
-    f"{_KEYS[number % 12]}{number // 12 - 1}"
-    for number in range(LOWEST_NOTE, LOWEST_NOTE + NOTES)
-]
+CLASSES = NOTE_NAMES
 ABOUT = {
     "name": "MusicNet",
     "source": "Thickstun, Harchaoui and Kakade, 2017, zenodo.org/records/5120004",
