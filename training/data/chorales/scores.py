@@ -1,8 +1,8 @@
 """Bach's chorales as lists of notes, read from the files of the package music21.
 
 The files are MusicXML, and are read where they lie: no note of them is kept in this
-repository (`works` has their notices). music21 itself reads them too, in a hundred
-times as long; the tests compare both.
+repository (`works` has their notices). music21 itself reads them, too, but takes
+tens of times as long; the tests compare both.
 
 How a score is read:
 
@@ -123,6 +123,8 @@ def read(path):
         }
         parts = root.findall("part")
         notes, holds = _notes([_measures(part) for part in parts])
+        if not notes:
+            raise ValueError("there is no note in it")
     except (ElementTree.ParseError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     return Score.of(path.stem, notes, holds, [names[part.get("id")] for part in parts])
