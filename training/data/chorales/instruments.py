@@ -50,22 +50,43 @@ class Family:
 
 
 SEEN = {
-    "organ": Family(True, (-14, -6), (0.010, 0.050), (0.03, 0.08), even=(0, 6)),
-    "flute": Family(True, (-20, -12), (0.020, 0.060), (0.03, 0.08), cents=(5, 30)),
+    "organ": Family(
+        is_driven=True,
+        slope=(-14, -6),
+        attack=(0.010, 0.050),
+        release=(0.03, 0.08),
+        even=(0, 6),
+    ),
+    "flute": Family(
+        is_driven=True,
+        slope=(-20, -12),
+        attack=(0.020, 0.060),
+        release=(0.03, 0.08),
+        cents=(5, 30),
+    ),
     "bowed": Family(
-        True, (-9, -5), (0.025, 0.080), (0.04, 0.15), cents=(5, 35), formant=(400, 1200)
+        is_driven=True,
+        slope=(-9, -5),
+        attack=(0.025, 0.080),
+        release=(0.04, 0.15),
+        cents=(5, 35),
+        formant=(400, 1200),
     ),
     "piano": Family(
-        False,
-        *((-12, -6), (0.0010, 0.0040), (0.05, 0.20)),
+        is_driven=False,
+        slope=(-12, -6),
+        attack=(0.0010, 0.0040),
+        release=(0.05, 0.20),
         place=(0.09, 0.14),
         inharmonicity=(1e-4, 8e-4),
         decay=(0.3, 1.5),
         decay_slope=(0.5, 3.0),
     ),
     "harpsichord": Family(
-        False,
-        *((-6, -2), (0.0005, 0.0015), (0.04, 0.15)),
+        is_driven=False,
+        slope=(-6, -2),
+        attack=(0.0005, 0.0015),
+        release=(0.04, 0.15),
         place=(0.12, 0.30),
         inharmonicity=(2e-5, 1e-4),
         decay=(0.8, 2.5),
@@ -74,14 +95,26 @@ SEEN = {
 }
 UNSEEN = {
     "clarinet": Family(
-        True, (-10, -5), (0.015, 0.050), (0.03, 0.08), even=(12, 25), cents=(0, 10)
+        is_driven=True,
+        slope=(-10, -5),
+        attack=(0.015, 0.050),
+        release=(0.03, 0.08),
+        even=(12, 25),
+        cents=(0, 10),
     ),
     "brass": Family(
-        True, (-8, -4), (0.020, 0.070), (0.04, 0.12), cents=(0, 20), formant=(700, 1800)
+        is_driven=True,
+        slope=(-8, -4),
+        attack=(0.020, 0.070),
+        release=(0.04, 0.12),
+        cents=(0, 20),
+        formant=(700, 1800),
     ),
     "guitar": Family(
-        False,
-        *((-9, -4), (0.0010, 0.0030), (0.10, 0.40)),
+        is_driven=False,
+        slope=(-9, -4),
+        attack=(0.0010, 0.0030),
+        release=(0.10, 0.40),
         place=(0.15, 0.40),
         inharmonicity=(3e-5, 2e-4),
         decay=(1.0, 3.0),
@@ -180,9 +213,8 @@ class Instrument:
             turns = tones.vibrato(fundamental, *swing, samples)
             sound = tones.harmonic(turns, amplitudes, phases[:-1])
         else:
-            decays = (
-                numbers["decay"] + numbers["decay_slope"] * (frequencies / 1e3) ** 2
-            )
+            faster = numbers["decay_slope"] * (frequencies / 1e3) ** 2
+            decays = numbers["decay"] + faster
             sound = tones.damped(frequencies, decays, amplitudes, phases[:-1], samples)
         rise, fall = numbers["attack"], numbers["release"]
         return sound * tones.envelope(rise, fall, held, samples)
