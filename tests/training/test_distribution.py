@@ -58,7 +58,7 @@ def cluster(tmp_path_factory):
         text=True,
     )
     try:
-        output, _ = launcher.communicate(timeout=120)
+        output, _ = launcher.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         launcher.send_signal(signal.SIGTERM)  # It ends its workers.
         pytest.fail(f"Two workers did not end: {launcher.communicate()[0][-3000:]}")

@@ -188,6 +188,7 @@ def kill(*_, **__):
     raise Killed
 
 
+@pytest.mark.slow
 def test_stages_are_scored_exactly_and_stop_early(config, tmp_path, monkeypatch):
     config["data"]["stride"] = 50
     config["stages"]["pretrain"] = {
