@@ -4,6 +4,8 @@ The two priors hear nothing. The others are trained like the recipe's network: a
 epochs, on the same windows.
 """
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops as kops
@@ -18,12 +20,11 @@ from training.data.recordings import HERTZ, LOWEST_NOTE, NOTES
 # How well pitch classes fit a key, from its tonic on (Krumhansl and Kessler, 1982).
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-_SAMPLED = 512  # Notes are looked at once in as many samples.
 
 
 def note_prior(run):
     """How often each note sounds in training, whatever is heard."""
-    rates = _rolls(run.data.recordings["train"], np.mean)
+    rates = _rates(run.data.recordings["train"])
 
     def scores(recordings):
         return np.broadcast_to(rates.mean(axis=0), (len(recordings.names), NOTES))
@@ -41,7 +42,7 @@ def key_prior(run):
     # Of each mode, for all intervals from the tonic; those never heard have rate 0.
     rates_of = np.zeros((2, NOTES + 12))
     heard = np.full((2, NOTES + 12), 1e-6)
-    for rates, key in zip(_rolls(train, np.mean), keys(train), strict=True):
+    for rates, key in zip(_rates(train), keys(train), strict=True):
         mode, places = key // 12, _relative(key)
         rates_of[mode, places] += rates
         heard[mode, places] += 1
@@ -148,7 +149,7 @@ def keys(recordings):
     )
     profiles -= profiles.mean(axis=1, keepdims=True)
     profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
-    for rates in _rolls(recordings, np.mean):
+    for rates in _rates(recordings):
         classes = np.zeros(12)
         np.add.at(classes, (np.arange(NOTES) + LOWEST_NOTE) % 12, rates)
         found.append(int(np.argmax(profiles @ (classes - classes.mean()))))
@@ -160,15 +161,17 @@ def _relative(key):
     return np.arange(NOTES) + 12 - key % 12
 
 
-def _rolls(recordings, function):
-    """A function of the piano roll of each recording, over time."""
-    edges = zip(recordings.starts[:-1], recordings.starts[1:], strict=True)
-    return np.array(
-        [
-            function(recordings.labels(np.arange(start, end, _SAMPLED)), axis=0)
-            for start, end in edges
-        ]
-    )
+def _rates(recordings):
+    """The share of each recording in which each note sounds, `(recordings, 84)`."""
+    begins = np.searchsorted(recordings.changes, recordings.starts)
+    ends = np.append(recordings.changes[1:], len(recordings.audio))
+    durations = ends - recordings.changes
+    found = [
+        durations[begin:end]
+        @ np.unpackbits(recordings.sounding[begin:end], axis=1, count=NOTES)
+        for begin, end in itertools.pairwise(begins)
+    ]
+    return np.array(found) / recordings.lengths[:, None]
 
 
 def _constant(run, name, numbers, scores_of):

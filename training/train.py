@@ -178,9 +178,7 @@ def quick(config):
     Examples are synthetic where files would have to be downloaded.
     """
     config = copy.deepcopy(config)
-    tiny = registry.tiny_arguments(config["model"]["name"])
-    size = registry.size_argument(config["model"]["name"])
-    config["model"][size] = tiny[size]
+    config["model"] = quick_model(config)
     for option, value in config["data"].items():
         # Of splits that it has.
         if option.startswith("n_") and value:
@@ -195,6 +193,17 @@ def quick(config):
         if "teacher" in stage:
             stage["teacher"] = quick(configs.get(stage["teacher"]))
     return config
+
+
+def quick_model(config):
+    """The model of a recipe, made tiny."""
+    model = dict(config["model"])
+    tiny = registry.tiny_arguments(model["name"])
+    size = registry.size_argument(model["name"])
+    model[size] = tiny[size]
+    if "rank" in model:
+        model["rank"] = min(model["rank"], tiny[size])
+    return model
 
 
 def main(arguments=None):

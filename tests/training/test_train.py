@@ -157,6 +157,16 @@ def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
     assert json.loads((tmp_path / "config.json").read_text())["name"] == name
 
 
+def test_every_recipe_has_a_small_network_for_quick_tests():
+    recipes = (module.get_config(**given) for module, given in configs.names().values())
+    networks = {
+        json.dumps(train.quick_model(config), sort_keys=True) for config in recipes
+    }
+    assert len(networks) > 50
+    for network in networks:
+        cvzoo.create_model(**json.loads(network))
+
+
 def test_a_recipe_without_validation_reports_its_test_images_only(tmp_path, capsys):
     config = train.quick(configs.get(WITHOUT_VALIDATION))
     trained = train.run(config, tmp_path)
