@@ -1,6 +1,7 @@
 """The zoo's architectures by name."""
 
 import inspect
+import numbers
 
 from cvzoo import graph
 from cvzoo.catalogue import nearest_names
@@ -83,13 +84,14 @@ def _check_sizes(arguments):
     """Raises where arguments that most builders have cannot be."""
     for key in ("width", "classes", "notes", "window"):
         value = arguments.get(key, 1)
-        is_number = isinstance(value, (int, float) if key == "width" else int)
-        if not is_number or isinstance(value, bool) or not value > 0:
-            kind = "number" if key == "width" else "whole number"
-            raise ValueError(f"`{key}` must be a positive {kind}. Received: {value!r}")
+        kind, words = numbers.Integral, "whole number"
+        if key == "width":
+            kind, words = numbers.Real, "number"
+        if not isinstance(value, kind) or isinstance(value, bool) or not value > 0:
+            raise ValueError(f"`{key}` must be a positive {words}. Received: {value!r}")
     shape = arguments.get("input_shape", (1,))
     is_shape = isinstance(shape, tuple | list) and all(
-        isinstance(size, int) and size > 0 for size in shape
+        isinstance(size, numbers.Integral) and size > 0 for size in shape
     )
     if not is_shape:
         raise ValueError(

@@ -45,9 +45,17 @@ VARIANTS = {
 }
 
 
+# Depths of VGG between the smallest and the paper's, and above.
+LIKE_OTHERS = ("vgg11", "vgg13", "vgg19")
+
+
 @pytest.mark.parametrize(
     ("name", "variant"),
-    [(name, each) for name in registry.list_models() for each in VARIANTS[name]],
+    [
+        pytest.param(name, each, marks=pytest.mark.slow if name in LIKE_OTHERS else ())
+        for name in registry.list_models()
+        for each in VARIANTS[name]
+    ],
 )
 def test_models_do_what_models_do(name, variant, tmp_path):
     arguments = {**registry.tiny_arguments(name), **variant}

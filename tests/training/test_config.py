@@ -23,7 +23,7 @@ def test_every_recipe_is_data_and_names_itself(name):
     assert config["name"] == name
     assert json.loads(json.dumps(config)) == config
     if name.endswith(PUBLISHED):
-        message = f"{name}.*cannot be run yet: nothing .* can be read: cifar10, digits"
+        message = f"{name}.*cannot be run yet: nothing .* can be read: chorales, ci"
         with pytest.raises(MissingDataError, match=message):
             configs.check(config)
     else:

@@ -245,7 +245,7 @@ DAMAGES = {
     "expected to contain 200 elements but": lambda folder: first_file(
         folder
     ).write_bytes(b""),
-    "tells of no 'train' examples": lambda folder: (
+    "there is no dataset_info.json": lambda folder: (
         folder / "dataset_info.json"
     ).unlink(),
     "Failed to load JSON": lambda folder: (folder / "dataset_info.json").write_text(
