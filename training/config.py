@@ -204,7 +204,6 @@ def check(config):
             f"`metrics` must hold {metric(config)!r}, which runs report. Received: "
             f"{config['metrics']!r}"
         )
-
     stopped = [name for name, stage in stages.items() if stops_early(stage)]
     if stopped and metric(config) != "average_precision":
         raise ConfigError(

@@ -17,6 +17,7 @@ from training.data import (
     MissingDataError,
     musicnet,
     musicnet_builder,
+    recordings,
     synthetic_musicnet,
     tfds_files,
 )
@@ -218,7 +219,7 @@ def test_several_may_make_them_at_a_time(data_dir, monkeypatch):
     expected = np.array(musicnet.recordings("train").audio)
     shutil.rmtree(folder)
     processes = iter(range(100))
-    monkeypatch.setattr(musicnet.os, "getpid", lambda: next(processes))
+    monkeypatch.setattr(recordings.os, "getpid", lambda: next(processes))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         found = list(pool.map(musicnet.recordings, ["train"] * 4))
     for one in found:

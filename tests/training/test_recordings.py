@@ -74,6 +74,17 @@ def test_windows_are_slices_of_the_sound(tmp_path):
     assert windows.dtype == np.float32
 
 
+def test_of_two_writers_the_first_to_end_stays(tmp_path):
+    with Writer(tmp_path / "x") as slow:
+        slow.add("slow", [np.zeros(5)], [], [], [])
+        # As another process would have made it.
+        with Writer(tmp_path / "other") as fast:
+            fast.add("fast", [np.zeros(7)], [], [], [])
+        (tmp_path / "other").rename(tmp_path / "x")
+    assert Recordings.open(tmp_path / "x").names == ("fast",)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
 def test_what_breaks_off_leaves_nothing(tmp_path):
     def broken():
         yield np.zeros(5)

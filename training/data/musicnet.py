@@ -12,7 +12,6 @@ Their resampler was another one, of the same bandwidth: see `training.data.resam
 import atexit
 import functools
 import itertools
-import os
 import shutil
 import tempfile
 import warnings
@@ -90,17 +89,9 @@ def _mapped(files, split):
     folder = files.version_folder / "recordings" / split
     if not folder.exists():
         records = files.records(split)
-        # Several processes may do so at a time.
-        own = folder.with_name(f"{split}.{os.getpid()}")
-        with Writer(own) as writer:
+        with Writer(folder) as writer:
             for recording in _recordings(files, records):
                 writer.add(*recording)
-        try:
-            own.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            shutil.rmtree(own)
     return Recordings.open(folder)
 
 

@@ -108,15 +108,16 @@ class Writer:
     """Writes recordings one after the other, in memory bounded by one piece of sound.
 
     A context manager. The folder is there, whole, once it has ended without an error;
-    until then the files are in one beside it.
+    until then the files are in one beside it. Where another process was faster, its
+    folder stays.
 
     Args:
-        folder: Folder to make; must not exist.
+        folder: Folder to make.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._aside = self.folder.with_name(self.folder.name + ".part")
+        self._aside = self.folder.with_name(f"{self.folder.name}.{os.getpid()}.part")
         self._names, self._starts = [], [0]
         self._changes, self._sounding = [], []
 
@@ -162,7 +163,12 @@ class Writer:
         }
         text = json.dumps(index) + "\n"
         (self._aside / _INDEX).write_text(text, encoding="utf-8")
-        os.replace(self._aside, self.folder)
+        try:
+            os.rename(self._aside, self.folder)
+        except OSError:
+            shutil.rmtree(self._aside)
+            if not self.folder.exists():
+                raise
 
 
 def changes_of(begins, ends, notes, length):
