@@ -47,15 +47,12 @@ VARIANTS = {
     "complex_k3": {"field": "complex", "first_kernel": 3},
     "real": {"field": "real"},
 }
-RECORDINGS, STEPS, KAPPA = 321, 1000, 1e-5
-# What trade-offs call C of paper 2 → strength.
-C = {
-    f"{c:g}": c * KAPPA * RECORDINGS * STEPS
-    for c in (
-        *(1e-4, 2.5e-4, 5e-4, 7.5e-4, 1e-3, 2.5e-3, 5e-3, 7.5e-3),
-        *(1e-2, 2.5e-2, 5e-2, 7.5e-2, 1e-1),
-    )
-}
+KAPPA = 1e-5
+# Paper 2's values of C.
+GRID = (
+    *(1e-4, 2.5e-4, 5e-4, 7.5e-4, 1e-3, 2.5e-3, 5e-3, 7.5e-3),
+    *(1e-2, 2.5e-2, 5e-2, 7.5e-2, 1e-1),
+)
 # Rates fall in these epochs, and are multiplied with these numbers.
 SHORT = {"drop_at": [5, 10, 20, 50], "drop_factor": [0.1, 0.5, 0.2, 0.1]}
 TRABELSI = {"drop_at": [10, 100, 120, 150], "drop_factor": [0.1, 0.5, 0.2, 0.1]}
@@ -78,23 +75,21 @@ SETTINGS = {
             },
             "real": PAPER,
         },
-        "strength": C["0.005"],
-        "strengths": C,
-        "data": {"batch_size": RECORDINGS, "steps": STEPS, "stride": 128},
+        "c": 5e-3,
+        "data": {"batch_size": 321, "steps": 1000, "stride": 128},
     },
     # A smaller protocol: two cores are enough.
     "chorales": {
         "variants": {
             "complex": {
                 "schedule": {"drop_at": 0.6, "drop_factor": 0.1},
-                "pretrain": {"epochs": 20},
-                "sparsify": {"epochs": 30},
-                "finetune": {"epochs": 14},
+                "pretrain": {"epochs": 8},
+                "sparsify": {"epochs": 12},
+                "finetune": {"epochs": 6},
             },
         },
-        "strength": 0.005,
-        "strengths": {strength: strength for strength in (0.002, 0.005, 0.01, 0.02)},
-        "data": {"batch_size": 64, "steps": 200, "stride": 2048},
+        "c": 5e-2,
+        "data": {"batch_size": 64, "steps": 500, "stride": 2048},
     },
 }
 # Trabelsi's own networks: the real ones take moduli (deep) or audio (shallow).
@@ -128,8 +123,8 @@ def names():
 
 
 def strengths(dataset, **_):
-    """What a trade-off's points are called → strength of the sparsifier."""
-    return dict(SETTINGS[dataset]["strengths"])
+    """What a trade-off's points are called, paper 2's C → strength."""
+    return {f"{c:g}": _strength(dataset, c) for c in GRID}
 
 
 def uncompressed(model, variant, dataset, **_):
@@ -174,13 +169,22 @@ def get_config(
             "sparsify": {
                 **stages["sparsify"],
                 "sparsifiers": [
-                    {"name": SPARSIFIERS[method], "strength": settings["strength"]}
+                    {
+                        "name": SPARSIFIERS[method],
+                        "strength": _strength(dataset, settings["c"]),
+                    }
                 ],
                 "carry_moments": True,
             },
             "finetune": {**stages["finetune"], "threshold": -0.5},
         },
     }
+
+
+def _strength(dataset, c):
+    """That which makes the loss's strength · KL / examples of an epoch C κ KL."""
+    data = SETTINGS[dataset]["data"]
+    return c * KAPPA * data["batch_size"] * data["steps"]
 
 
 def _name(model, variant, method, dataset):
