@@ -55,6 +55,7 @@ class Point:
         config: The recipe of its first run.
         milliseconds: Of one call for one example, before and after `shrink`; `None`
             where it was not measured.
+        more: Other test splits, for example `"unseen"` → score after fine-tuning.
     """
 
     recipe: str
@@ -71,6 +72,7 @@ class Point:
     spread: dict
     config: dict
     milliseconds: tuple | None = None
+    more: dict = dataclasses.field(default_factory=dict)
 
 
 def grid(recipes, strengths, repetitions, out):
@@ -170,6 +172,7 @@ def collect(runs, out, with_latency=False):
 def _point(recipe, strength, runs, with_latency):
     rows = [_measures(folder) for _, folder in runs]
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    others = [_other_tests(folder) for _, folder in runs]
     return Point(
         recipe,
         strength,
@@ -183,6 +186,10 @@ def _point(recipe, strength, runs, with_latency):
         },
         config=runs[0][0],
         milliseconds=_milliseconds(runs[0][1]) if with_latency else None,
+        more={
+            name: results.mean_and_error([other[name] for other in others])
+            for name in others[0]
+        },
     )
 
 
@@ -204,6 +211,16 @@ def _measures(folder):
     }
 
 
+def _other_tests(folder):
+    """Name of each other test split → score after fine-tuning, in percent."""
+    scores, _ = run_folder.read_scores(folder)
+    return {
+        split.removeprefix("test_"): 100 * by_stage["finetune"]
+        for split, by_stage in scores.items()
+        if split.startswith("test_")
+    }
+
+
 def _milliseconds(folder):
     """Of one call for one example, of the network before and after."""
     config = run_folder.read_config(folder)
@@ -212,27 +229,37 @@ def _milliseconds(folder):
     return tuple(latency.one_example([before, after], seed=config["seed"]))
 
 
-HEADINGS = (
-    *("recipe", "strength", "validation %", "test before %", "test after %"),
-    *("difference", "compression", "numbers", "bytes", "ms before", "ms after"),
-)
-
-
 def cells(point):
-    """Texts of a row of the table."""
-    times = point.milliseconds or (None, None)
-    return (
-        point.recipe,
-        point.strength,
-        "" if point.validation is None else results.plus_minus(*point.validation),
-        results.plus_minus(*point.before),
-        results.plus_minus(*point.after),
-        results.plus_minus(*point.difference, sign="+"),
-        f"×{results.plus_minus(*point.compression, digits=0)}",
-        f"{point.numbers[0]:,.0f}",
-        f"{point.bytes[0]:,.0f}",
-        *("" if time is None else f"{time:.2f}" for time in times),
-    )
+    """Heading → text of a row of the table."""
+    before, after = point.milliseconds or (None, None)
+    return {
+        "recipe": point.recipe,
+        "strength": point.strength,
+        "validation %": _text(point.validation),
+        "test before %": _text(point.before),
+        "test after %": _text(point.after),
+        "difference": _text(point.difference, sign="+"),
+        **{f"{name} %": _text(score) for name, score in point.more.items()},
+        "compression": f"×{_text(point.compression, digits=0)}",
+        "numbers": f"{point.numbers[0]:,.0f}",
+        "bytes": f"{point.bytes[0]:,.0f}",
+        "ms before": "" if before is None else f"{before:.2f}",
+        "ms after": "" if after is None else f"{after:.2f}",
+    }
+
+
+def _text(mean_and_error, **style):
+    if mean_and_error is None:
+        return ""
+    return results.plus_minus(*mean_and_error, **style)
+
+
+def _rows(points):
+    """Headings, and a row of texts for each point."""
+    found = list(map(cells, points))
+    # Of the point with the most: those of other data may have no other test splits.
+    headings = max(found, key=len)
+    return tuple(headings), [[row.get(key, "") for key in headings] for row in found]
 
 
 def _narrow(points):
@@ -240,7 +267,7 @@ def _narrow(points):
     headings = ("recipe", "test after %", "difference", "compression", "bytes")
     rows = []
     for point in points:
-        row = dict(zip(HEADINGS, cells(point), strict=True))
+        row = cells(point)
         recipe = f"{point.recipe} {point.strength}".strip()
         rows.append([recipe, *(row[heading] for heading in headings[1:])])
     return headings, rows
@@ -250,7 +277,7 @@ def write(points, out):
     """Writes `points.json`, `table.md` and `tradeoff.png`."""
     rows = [dataclasses.asdict(point) for point in points]
     (out / "points.json").write_text(json.dumps(rows, indent=1) + "\n")
-    table = results.markdown(HEADINGS, list(map(cells, points)), words=2)
+    table = results.markdown(*_rows(points), words=2)
     (out / "table.md").write_text(table, encoding="utf-8")
     curves = {}
     for point in points:

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import dataclasses
 import functools
 import json
 import time
@@ -76,6 +77,7 @@ def test_points_are_means_over_runs_with_paired_differences(tmp_path):
         (folder / "preset").mkdir(parents=True)
         scores = {"test": {"pretrain": before, "finetune": after}}
         scores["validation"] = {"finetune": after + 0.01}
+        scores["test_unseen"] = {"pretrain": 0.7, "finetune": after - 0.2}
         scores["counts"] = {"parameters": 1000, "zeros": zeros}
         (folder / "scores.json").write_text(json.dumps(scores))
         manifest = {
@@ -94,8 +96,15 @@ def test_points_are_means_over_runs_with_paired_differences(tmp_path):
     np.testing.assert_allclose(point.difference, (0, 2))
     np.testing.assert_allclose(point.compression, (75, 25))
     np.testing.assert_allclose((point.numbers, point.bytes), ((11, 1), (100.5, 0.5)))
+    assert list(point.more) == ["unseen"]
+    np.testing.assert_allclose(point.more["unseen"], (65, 3))
     np.testing.assert_allclose(point.spread["after"], 6 / 2**0.5)
     np.testing.assert_allclose(point.spread["numbers"], 2**0.5)
+    pictured = dataclasses.replace(point, config=configs.get(VD))
+    tradeoff.write([pictured], tmp_path)
+    headings, _, row = (tmp_path / "table.md").read_text().splitlines()
+    cells = dict(zip(headings.split(" | "), row.split(" | "), strict=True))
+    assert (cells["difference"], cells["unseen %"]) == ("+0.0 ± 2.0", "65.0 ± 3.0")
 
 
 def test_strengths_are_those_of_the_recipes_file():
@@ -140,7 +149,7 @@ def test_rows_of_one_run_have_no_errors():
         *("name", "0.1", [0], [0], None, (93.75, None), (93.0, None), (-0.75, None)),
         *((100.4, None), (1234.0, None), (5678.0, None), {}, {}, (0.5, 0.25)),
     )
-    assert tradeoff.cells(point) == (
+    assert tuple(tradeoff.cells(point).values()) == (
         *("name", "0.1", "", "93.8", "93.0", "-0.8", "×100", "1,234", "5,678"),
         *("0.50", "0.25"),
     )
