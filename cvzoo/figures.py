@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def new_figure(width, height, columns=1):
+def new_figure(width, height, columns=1, rows=1):
     """A matplotlib figure of some inches, and its axes; an array of several."""
     try:
         from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ def new_figure(width, height, columns=1):
             'Drawing needs matplotlib: pip install "cvzoo[train]"'
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, columns)
+    return figure, figure.subplots(rows, columns)
 
 
 def set_times_scale(axes):

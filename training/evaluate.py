@@ -22,15 +22,20 @@ from training.datasets import open_data
 from training.published import report
 
 
-def evaluate(name, split="test"):
-    """Loss and metrics of a preset on a split of the data that its recipe names."""
+def data_of(name):
+    """The data that a preset's recipe names."""
     folder = catalogue.find(name)
     files = catalogue.read_files(folder, catalogue.read_manifest(folder))
     settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
     config.check(settings["recipe"])
-    data = open_data(settings["recipe"])
+    return open_data(settings["recipe"])
+
+
+def evaluate(name, split="test"):
+    """Loss and metrics of a preset on a split of its data."""
+    data = data_of(name)
     if split not in data.splits:
         raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
     model = cvzoo.from_preset(name, verify=True)
