@@ -14,7 +14,7 @@ from training import results
 README = Path(__file__).parent.parent / "README.md"
 BEGIN = "<!-- zoo table, written by `python -m training.zoo_table` -->\n"
 END = "<!-- end of the zoo table -->\n"
-HEADINGS = ("preset", "data", "input", "test accuracy", "numbers", "weights file")
+HEADINGS = ("preset", "data", "input", "test score", "numbers", "weights file")
 
 
 def table(manifests):
@@ -24,9 +24,10 @@ def table(manifests):
 
 def _cells(manifest):
     counts, scores = manifest["counts"], manifest["scores"]
-    accuracy = f"{100 * scores['test']:.1f} %"
+    metric, _, _ = scores["metric"].partition(",")
+    score = f"{metric} {100 * scores['test']:.1f} %"
     if "test before compression" in scores:
-        accuracy += f" (before: {100 * scores['test before compression']:.1f})"
+        score += f" (before: {100 * scores['test before compression']:.1f})"
     numbers = f"{counts['nonzero']:,}"
     if counts["compression"] > 1:
         numbers += f" of {counts['baseline_parameters']:,} "
@@ -37,7 +38,7 @@ def _cells(manifest):
         f"`{manifest['name']}`",
         manifest["data"]["name"],
         "×".join(map(str, shape)),
-        accuracy,
+        score,
         numbers,
         f"{size:,} bytes",
     )

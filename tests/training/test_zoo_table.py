@@ -7,7 +7,11 @@ from training import zoo_table
 MANIFEST = {
     "name": "small",
     "counts": {"nonzero": 1234, "compression": 10.0, "baseline_parameters": 12_340},
-    "scores": {"test": 0.9336, "test before compression": 0.9375},
+    "scores": {
+        "metric": "accuracy, test split of digits",
+        "test": 0.9336,
+        "test before compression": 0.9375,
+    },
     "data": {"name": "digits"},
     "files": {"weights.safetensors": {"bytes": 5678}},
     "examples": {"inputs": {"shape": [2, 8, 8, 1]}},
@@ -23,15 +27,15 @@ def test_the_readme_has_the_table_of_the_shipped_presets():
 
 def test_a_row_says_what_the_metadata_say():
     assert zoo_table.table([MANIFEST]).splitlines()[2] == (
-        "| `small` | digits | 8×8×1 | 93.4 % (before: 93.8) | "
+        "| `small` | digits | 8×8×1 | accuracy 93.4 % (before: 93.8) | "
         "1,234 of 12,340 (×10.0) | 5,678 bytes |"
     )
     plain = {
         **MANIFEST,
-        "scores": {"test": 0.5},
+        "scores": {"metric": "average precision, test split of chorales", "test": 0.5},
         "counts": {"nonzero": 9, "compression": 1.0, "baseline_parameters": 9},
     }
-    assert "| 50.0 % | 9 |" in zoo_table.table([plain])
+    assert "| average precision 50.0 % | 9 |" in zoo_table.table([plain])
 
 
 def test_a_readme_without_the_comments_is_refused():
