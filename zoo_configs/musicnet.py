@@ -83,13 +83,13 @@ SETTINGS = {
         "variants": {
             "complex": {
                 "schedule": {"drop_at": 0.6, "drop_factor": 0.1},
-                "pretrain": {"epochs": 8},
-                "sparsify": {"epochs": 12},
-                "finetune": {"epochs": 6},
+                "pretrain": {"epochs": 5},
+                "sparsify": {"epochs": 6},
+                "finetune": {"epochs": 3},
             },
         },
         "c": 5e-2,
-        "data": {"batch_size": 64, "steps": 500, "stride": 2048},
+        "data": {"batch_size": 64, "steps": 200, "stride": 4096},
     },
 }
 # Trabelsi's own networks: the real ones take moduli (deep) or audio (shallow).
