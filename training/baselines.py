@@ -154,6 +154,13 @@ def uncompressed(run):
     return measured("uncompressed", run.pretrained().model, run.data)
 
 
+def trained_longer(run):
+    """The uncompressed network with as many epochs as all stages have."""
+    keras.utils.set_random_seed(run.config["seed"])
+    model = cvzoo.create_model(**_model_arguments(run.config))
+    return from_scratch(run, "uncompressed, all epochs", model)
+
+
 def gradual_magnitude(run):
     """Gradual magnitude pruning to as many weights as the compressed network has."""
     kept = total = 0
@@ -323,6 +330,7 @@ ROWS = {
     function.__name__: function
     for function in (
         uncompressed,
+        trained_longer,
         gradual_magnitude,
         same_masks_fresh_weights,
         small_real,

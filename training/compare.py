@@ -29,8 +29,8 @@ BASELINES = (
 )
 # Of networks for notes. The real one has twice the channels as it is.
 NOTE_BASELINES = (
-    *("gradual_magnitude", "same_masks_fresh_weights", "small_real", "small_complex"),
-    *("same_real", "low_rank", "float16", "int8"),
+    *("trained_longer", "gradual_magnitude", "same_masks_fresh_weights"),
+    *("small_real", "small_complex", "same_real", "low_rank", "float16", "int8"),
     *("spectrum_linear", "log_frequency", "note_prior", "key_prior"),
 )
 # Of recipes of one stage: rows made of the uncompressed network's run.

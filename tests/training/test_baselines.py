@@ -36,6 +36,22 @@ def test_networks_of_equal_bytes_use_the_budget_and_keep_it(run, kind):
     assert 0 <= row.test <= 1
 
 
+def test_the_uncompressed_network_may_train_as_long(run, monkeypatch):
+    epochs = []
+    fit = stages.fit
+
+    def watched(model, config, stage, *others, **options):
+        epochs.append(config["stages"][stage]["epochs"])
+        return fit(model, config, stage, *others, **options)
+
+    monkeypatch.setattr(stages, "fit", watched)
+    row = baselines.trained_longer(run)
+    assert epochs == [3]  # One of each stage.
+    assert row.numbers == baselines.uncompressed(run).numbers
+    # Learning goes on, though three epochs of this small network teach it little.
+    assert row.test != baselines.uncompressed(run).test
+
+
 def test_gradual_magnitude_has_as_many_weights(run):
     row = baselines.gradual_magnitude(run)
     ours = baselines.measured("ours", run.final(), run.data)
