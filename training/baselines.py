@@ -1,19 +1,16 @@
-"""What a compressed network is compared with.
+"""What a compressed network is compared with, see `training.compare`.
 
-    python -m training.baselines --workdir DIR
-
-DIR is the folder of a run of `training.train`. Each row is one `Row`; the epochs of
+Rows are measured against a run of `training.train`. Each is one `Row`; the epochs of
 every trained row are those of the recipe, all stages together. Gradual magnitude
 pruning and the same masks with fresh weights have as many numbers as the run's own
 result, the other trained rows as many bytes.
 """
 
-import argparse
 import copy
 import dataclasses
+import itertools
 import lzma
 import math
-import sys
 from pathlib import Path
 
 import keras
@@ -103,7 +100,7 @@ def measured(name, model, data):
         scores["test"][name],
         accuracy_by_group(model, data),
         sum(_outputs(layer) for layer in sparsity.linear_layers(compact)) or None,
-        data.more_scores(model),
+        stages.other_tests(scores, name),
     )
 
 
@@ -194,11 +191,8 @@ def small_complex(run):
 
 def low_rank(run, rank=6):
     """Each kernel a product of two thin ones, as many bytes."""
-    keras.utils.set_random_seed(run.config["seed"])
-    model = equal_bytes.largest_within(
-        run.budget(), lambda size: with_low_rank(_sized(run.config, size), rank)
-    )
-    return from_scratch(run, f"low rank ({rank})", model)
+    models = (with_low_rank(model, rank) for model in _growing(run.config))
+    return largest(run, f"low rank ({rank})", models)
 
 
 def with_low_rank(model, rank):
@@ -360,20 +354,35 @@ def _held_out_scores(run, score):
     }
 
 
-def _sized(config, size, **changes):
-    """The recipe's network at width 1, of another size."""
-    argument = registry.size_argument(config["model"]["name"])
-    changes = {"width": 1, argument: size, **changes}
-    return cvzoo.create_model(**_model_arguments(config, **changes))
+def _growing(config, **changes):
+    """The recipe's network from the smallest on, each a little larger."""
+    arguments = _model_arguments(config, **changes)
+    name = registry.size_argument(arguments["name"])
+    # Later layers have many times as many filters as the first: by eighths they grow
+    # smoothly.
+    steps = 8 if name == "filters" else 1
+    for size in itertools.count(steps):
+        sizes = {name: size} if steps == 1 else {name: 1, "width": size / steps}
+        yield cvzoo.create_model(**{**arguments, "width": 1, **sizes})
 
 
 def _small(run, name, field):
+    return largest(run, name, _growing(run.config, field=field))
+
+
+def largest(run, name, models, measure=measured):
+    """The row of the largest network that fits in the run's bytes, from scratch.
+
+    Args:
+        run: The run.
+        name: Name of the row. It ends in "(smallest)" where not even the first of the
+            networks fits.
+        models: Networks, each at least as large as the one before, without end.
+        measure: What makes the row.
+    """
     keras.utils.set_random_seed(run.config["seed"])
-    model = equal_bytes.largest_within(
-        run.budget(),
-        lambda size: _sized(run.config, size, field=field),
-    )
-    return from_scratch(run, name, model)
+    model, fits = equal_bytes.largest_within(run.budget(), models)
+    return from_scratch(run, name if fits else f"{name} (smallest)", model, measure)
 
 
 def from_scratch(run, name, model, measure=measured):
@@ -383,25 +392,3 @@ def from_scratch(run, name, model, measure=measured):
     stages.compile_for(model, config)
     stages.fit(model, config, "pretrain", run.data, quiet=True)
     return measure(name, model, run.data)
-
-
-def main(arguments=None):
-    """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.baselines")
-    parser.add_argument("--workdir", required=True, type=Path)
-    options = parser.parse_args(arguments)
-    run = Run.open(options.workdir)
-    for function in ROWS.values():
-        row = function(run)
-        held_out = (
-            "" if row.validation is None else f"validation {row.validation:.3f}  "
-        )
-        print(
-            f"{row.name:34} {row.numbers:>9,} numbers {row.bytes:>9,} bytes  "
-            f"{held_out}test {row.test:.3f}"
-        )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,12 +9,22 @@ from cvzoo import packing, weights
 from training import stages
 
 
-def largest_within(budget, build):
-    """The largest model whose packed weights fit in `budget` bytes."""
-    size, model = 1, build(1)
-    while packed_bytes(larger := build(size + 1)) <= budget:
-        size, model = size + 1, larger
-    return model
+def largest_within(budget, models):
+    """The largest model whose packed weights fit in `budget` bytes.
+
+    Args:
+        budget: Bytes of the weights file.
+        models: Models, each at least as large as the one before, without end.
+
+    Returns:
+        The model, and whether it fits: the first one may not.
+    """
+    models = iter(models)
+    model = next(models)
+    fits = packed_bytes(model) <= budget
+    while fits and packed_bytes(larger := next(models)) <= budget:
+        model = larger
+    return model, fits
 
 
 def packed_bytes(model):

@@ -58,9 +58,9 @@ class Data:
         with keras_gaps.filled_for(self.strategy):
             return model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
 
-    def more_scores(self, model):
-        """What other scores of the test data are called → a model's score."""
-        return {}
+    def scores(self, model):
+        """Split that scores are of → a model's score."""
+        return {split: self.score(model, split) for split in self.held_out}
 
     def check_fits(self, model):
         """Raises unless a network's input and outputs are those of the data.

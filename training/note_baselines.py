@@ -12,9 +12,8 @@ from keras import ops as kops
 
 from cvzoo import packing, weights
 from cvzoo.layers import FourierFeatures, FromComplex
-from cvzoo.metrics import PooledAveragePrecision
 from training import equal_bytes, stages
-from training.baselines import Row, from_scratch
+from training.baselines import Row, from_scratch, largest
 from training.data.recordings import HERTZ, LOWEST_NOTE, NOTES
 
 # How well pitch classes fit a key, from its tonic on (Krumhansl and Kessler, 1982).
@@ -29,7 +28,7 @@ def note_prior(run):
     def scores(recordings):
         return np.broadcast_to(rates.mean(axis=0), (len(recordings.names), NOTES))
 
-    return _constant(run, "note prior", NOTES, scores)
+    return _constant(run, "note prior", rates.mean(axis=0), scores)
 
 
 def key_prior(run):
@@ -47,11 +46,12 @@ def key_prior(run):
         rates_of[mode, places] += rates
         heard[mode, places] += 1
 
+    table = rates_of / heard
+
     def scores(recordings):
-        table = rates_of / heard
         return [table[key // 12, _relative(key)] for key in keys(recordings)]
 
-    return _constant(run, "note prior, given the key", heard.size, scores)
+    return _constant(run, "note prior, given the key", table, scores)
 
 
 def spectrum_linear(run):
@@ -75,11 +75,9 @@ def log_frequency(run):
     As many bytes as the compressed network; after Thickstun et al., 2018, whose real
     networks on such spectra are ahead of complex ones on MusicNet.
     """
-    keras.utils.set_random_seed(run.config["seed"])
-    model = equal_bytes.largest_within(
-        run.budget(), lambda size: log_frequency_network(run.data.window, size)
-    )
-    return from_scratch(run, "log-frequency spectrum, small CNN", model, _measured)
+    window = run.data.window
+    models = (log_frequency_network(window, filters) for filters in itertools.count(1))
+    return largest(run, "log-frequency spectrum, small CNN", models, _measured)
 
 
 ROWS = {
@@ -174,44 +172,34 @@ def _rates(recordings):
     return np.array(found) / recordings.lengths[:, None]
 
 
-def _constant(run, name, numbers, scores_of):
-    """The row of what scores all windows of a recording alike."""
-    data, found = run.data, {}
-    present = np.flatnonzero(data.recordings["train"].present()).tolist()
-    for split in data.held_out:
-        which, labels = data.labels(split)
-        scores = np.asarray(scores_of(data.recordings[split]), np.float32)[which]
-        found[split] = _pooled(labels, scores)
-        if split == "test":
-            in_training = _pooled(labels, scores, present)
-    more = {"notes of training": in_training} | {
-        split.removeprefix("test_"): score
-        for split, score in found.items()
-        if split.startswith("test_")
-    }
-    size = len(packing.pack({"rates": np.zeros(numbers, np.float32)}))
-    return Row(
-        name, numbers, size, found.get("validation"), found["test"], None, None, more
-    )
-
-
-def _pooled(labels, scores, classes=None):
-    metric = PooledAveragePrecision(classes)
-    metric.update_state(labels, scores)
-    return metric.result()
+def _constant(run, name, table, scores_of):
+    """The row of what scores all windows of a recording alike, by a table."""
+    found = {}
+    for split in run.data.held_out:
+        which, labels = run.data.labels(split)
+        scores = np.asarray(scores_of(run.data.recordings[split]), np.float32)[which]
+        for key, metric in run.data.metrics(split).items():
+            metric.update_state(labels, scores)
+            found[key] = {name: metric.result()}
+    numbers = np.count_nonzero(table)
+    size = len(packing.pack({"rates": table.astype(np.float32)}))
+    return _row(name, numbers, size, found)
 
 
 def _measured(name, model, data):
     """The row of a network with layers of its own, which nothing shrinks."""
     scores = stages.evaluate(model, data, name)
     tensors = weights.named_tensors(model)
+    numbers = sum(np.size(value) for value in tensors.values())
+    return _row(name, numbers, equal_bytes.packed_bytes(model), scores)
+
+
+def _row(name, numbers, size, scores):
     return Row(
         name,
-        sum(np.size(value) for value in tensors.values()),
-        equal_bytes.packed_bytes(model),
+        numbers,
+        size,
         scores.get("validation", {}).get(name),
         scores["test"][name],
-        None,
-        None,
-        data.more_scores(model),
+        more=stages.other_tests(scores, name),
     )

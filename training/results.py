@@ -1,14 +1,16 @@
 """Rows of several folds → one table, as text, Markdown and a picture."""
 
 import dataclasses
+import itertools
 import re
 
 import numpy as np
 import rich.box
 import rich.table
 
-# Percent; rows below are left out of the picture.
-LOWEST_SHOWN = 50
+# Of the uncompressed network's score; rows below are named beside the picture only, as
+# priors would leave no room for the others.
+LOWEST_SHOWN = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,10 +243,12 @@ def draw(lines, title, path, metric="accuracy"):
         color="C0",
         label="C-VD, by strength" if strengths else None,
     )
-    markers = iter("sD^vP*XdphH<>1234")
+    markers = itertools.cycle("sD^vP*XdphH<>1234")
     for line in lines:
-        # The constant prior would leave no room for the others.
-        if line in strengths or line.test < LOWEST_SHOWN:
+        if line in strengths:
+            continue
+        if line.test < LOWEST_SHOWN * plain.test:
+            axes.plot([], [], " ", label=f"not shown: {line.name}, {line.test:.0f} %")
             continue
         axes.plot(
             line.bytes,

@@ -25,19 +25,22 @@ class Scoring:
         """Adds the scores.
 
         Args:
-            metric: `cvzoo.PooledAveragePrecision`.
+            metric: `cvzoo.PooledAveragePrecision`, or a tuple of them.
             model: A Keras model of one output.
             data: Batches and how many there are, from `sharing.evaluation_batches`.
         """
         batches, steps = data
+        metrics = metric if isinstance(metric, tuple) else (metric,)
         if self._model is not model:  # Traced once, and not each epoch.
             self._model = model
             self._step = self._step_of(model, batches.element_spec)
         batches = iter(batches)
         for _ in range(steps):
             for labels, scores in self._step(next(batches)):
-                metric.update_state(labels.numpy(), scores.numpy())
-        gather(metric, self.strategy)
+                for each in metrics:
+                    each.update_state(labels.numpy(), scores.numpy())
+        for each in metrics:
+            gather(each, self.strategy)
 
     def _step_of(self, model, batch_spec):
         def score(inputs, labels):

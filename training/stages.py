@@ -263,7 +263,23 @@ def _check_finite(model, stage):
 
 def evaluate(model, data, stage, scores=None):
     """Scores of the splits that are not trained on, added to earlier ones."""
-    scores = {split: dict((scores or {}).get(split, {})) for split in data.held_out}
-    for split, by_stage in scores.items():
-        by_stage[stage] = data.score(model, split)
-    return scores
+    found = data.scores(model)
+    earlier = scores or {}
+    return {
+        split: {**earlier.get(split, {}), stage: score}
+        for split, score in found.items()
+    }
+
+
+def other_tests(scores, stage):
+    """What other scores of test data are called → score after a stage.
+
+    Args:
+        scores: Split → stage → score. Those of `test_…` are others.
+        stage: Name of the stage.
+    """
+    return {
+        split.removeprefix("test_").replace("_", " "): by_stage[stage]
+        for split, by_stage in scores.items()
+        if split.startswith("test_")
+    }

@@ -27,6 +27,7 @@ from training import (
     pictures,
     results,
     run_folder,
+    stages,
     workers,
 )
 from training import config as configs
@@ -212,13 +213,10 @@ def _measures(folder):
 
 
 def _other_tests(folder):
-    """Name of each other test split → score after fine-tuning, in percent."""
+    """Name of each other test score → the score after fine-tuning, in percent."""
     scores, _ = run_folder.read_scores(folder)
-    return {
-        split.removeprefix("test_"): 100 * by_stage["finetune"]
-        for split, by_stage in scores.items()
-        if split.startswith("test_")
-    }
+    found = stages.other_tests(scores, "finetune")
+    return {name: 100 * score for name, score in found.items()}
 
 
 def _milliseconds(folder):

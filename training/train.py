@@ -187,7 +187,8 @@ def quick(config):
     if "synthetic" in options:
         config["data"]["synthetic"] = 1
     if "steps" in options:
-        config["data"] |= {"steps": 2, "stride": 2048}
+        # Trabelsi's windows need longer recordings than synthetic ones are.
+        config["data"] |= {"steps": 2, "stride": 2048, "protocol": "nazarov"}
     for stage in config["stages"].values():
         stage["epochs"] = 1
         if "teacher" in stage:

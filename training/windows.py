@@ -10,6 +10,9 @@ from training.data import WINDOW_OPTIONS, windows
 from training.examples import Data
 from training.scoring import Scoring
 
+# The score of `test` over those notes that sound in training.
+OF_TRAINING = "test_notes_of_training"
+
 
 class Windows(Data):
     """Windows of recordings, and the notes at their middles.
@@ -18,8 +21,8 @@ class Windows(Data):
     large; of a batch as large as there are recordings, of every one, as in the papers.
     What is drawn depends on (seed, epoch, step) only.
 
-    The recipe's data have as options `steps`, the batches of an epoch, and `stride`
-    and `protocol` as of `training.data.windows`.
+    The recipe's data have as options `steps`, the batches of an epoch, and `protocol`
+    and `stride` as of `training.data.windows`; Trabelsi's protocol has its own stride.
 
     Attributes:
         recordings: Split → its `Recordings`.
@@ -107,30 +110,35 @@ class Windows(Data):
         )
         return sharing.evaluation_batches(batches.prefetch(2), self.strategy)
 
-    def score(self, model, split, classes=None):
-        """The exact pooled average precision of a split.
+    def metrics(self, split):
+        """What scores of a split are called → a metric for each, without scores yet.
 
-        Args:
-            model: The network.
-            split: Name of the split.
-            classes: Places of the notes that count; all by default.
+        Of `test` there is another one, of the notes that sound in training only.
         """
-        metric = cvzoo.PooledAveragePrecision(classes)
+        found = {split: cvzoo.PooledAveragePrecision()}
+        if split == "test":
+            present = np.flatnonzero(self.recordings["train"].present()).tolist()
+            found[OF_TRAINING] = cvzoo.PooledAveragePrecision(present)
+        return found
+
+    def scores(self, model):
+        """Name of `metrics` → the exact pooled average precision, of all splits."""
+        found = {}
+        for split in self.held_out:
+            metrics = self.metrics(split)
+            self.accumulate(tuple(metrics.values()), model, self.evaluation(split))
+            found |= {name: metric.result() for name, metric in metrics.items()}
+        return found
+
+    def score(self, model, split):
+        """The exact pooled average precision of a split."""
+        metric = cvzoo.PooledAveragePrecision()
         self.accumulate(metric, model, self.evaluation(split))
         return metric.result()
 
     def measures(self, model, split):
         """The loss and metrics on a split; the average precision is the exact one."""
         return super().measures(model, split) | {self.metric: self.score(model, split)}
-
-    def more_scores(self, model):
-        """Of the test data: of notes that training has, and by other instruments."""
-        present = np.flatnonzero(self.recordings["train"].present()).tolist()
-        found = {"notes of training": self.score(model, "test", present)}
-        for split in self.held_out:
-            if split.startswith("test_"):
-                found[split.removeprefix("test_")] = self.score(model, split)
-        return found
 
     def watch(self, rule):
         """A callback that scores validation each epoch, and may end a stage by it.

@@ -14,9 +14,10 @@ MusicNet: paper 2's protocol. One random window of each of the 321 recordings in
 batch, 12, 32 and 50 epochs, fine-tuning stopped early, clipping at 0.05, C in
 {1/4, 1/2, 3/4, 1} · 10^-k and 1e-4, κ = 1e-5, so that `strength` is 3.21 C; recipes
 have C = 5e-3. `k3` has a first window of 3, Trabelsi's schedule, 50, 75 and 50 epochs,
-and early stopping in the first stage too. PUBLISHED, NOT RUN HERE, means of five:
-compression, pooled average precision before > after fine-tuning; uncompressed .712
-[.697, .726] in the runs of VD, .710 [.699, .721] in those of ARD, k3 .685 [.663, .709].
+early stopping in the first stage too, and had a finer set of C than is here.
+PUBLISHED, NOT RUN HERE, means of five: compression, pooled average precision before >
+after fine-tuning; uncompressed .712 [.697, .726] in the runs of VD, .710 [.699, .721]
+in those of ARD, k3 .685 [.663, .709].
 
     C       VD                ARD               k3 VD after fine-tuning
     1e-4    ×4    .695>.682   ×4    .698>.681   ×82 .714, ×122 .716, ×164 .718,

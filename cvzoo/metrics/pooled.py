@@ -22,7 +22,8 @@ class PooledAveragePrecision:
     All scores are kept, on the host. float32 and smaller types take 4 bytes a score,
     and float64 takes 8, or 4 where no score of a call changes by it: no two scores
     become equal that were not. Labels take none, as positives and negatives are kept
-    apart. `result` copies the scores once, to sort them: 8 bytes a score at its peak.
+    apart. `result` copies the scores once, to sort them: 8 bytes a score at its peak,
+    and some 40 more of each positive.
     Its bits depend on which scores there are, and not on the order in which they came.
 
     Scores may be infinite. Where no label is positive, precision and recall say
@@ -61,6 +62,10 @@ class PooledAveragePrecision:
                 `classes`.
             scores: Array of the same shape, larger where 1 is likelier: probabilities
                 or logits.
+
+        Raises:
+            ValueError: Shapes differ, labels are not 0 or 1, or the last axis lacks one
+                of `classes`.
         """
         labels, scores = np.asarray(labels), np.asarray(scores)
         if labels.shape != scores.shape:
@@ -90,7 +95,11 @@ class PooledAveragePrecision:
         return array[..., self.classes]
 
     def merge_state(self, others):
-        """Adds the scores of other metrics of the same classes, as a worker's each."""
+        """Adds the scores of other metrics of the same classes, as a worker's each.
+
+        Raises:
+            ValueError: The classes differ.
+        """
         others = list(others)
         for other in others:
             if other.classes != self.classes:

@@ -117,6 +117,12 @@ def musicnet_deep(
 
     Returns:
         A `keras.Model` from `audio`, `(batch, window)`, to `logits`, `(batch, notes)`.
+        The papers' audio has 11 000 samples a second, from −1 to 1, and the notes are
+        those at the middle of the window.
+
+    Raises:
+        ValueError: An argument is not one of those above, or `window` is too short for
+            the convolutions and poolings.
 
     Reference:
         Paper 2, §5.4, and its code, `complex_paper`;
@@ -170,7 +176,10 @@ def musicnet_shallow(
         window, notes, name: As of `musicnet_deep`.
 
     Returns:
-        A `keras.Model` from `audio`, `(batch, window)`, to `logits`, `(batch, notes)`.
+        As of `musicnet_deep`.
+
+    Raises:
+        As of `musicnet_deep`.
 
     Reference:
         As of `musicnet_deep`.

@@ -237,9 +237,9 @@ notes = st.lists(
 @given(notes, st.integers(1, 45))
 def test_only_notes_within_the_recording_are_kept(drawn, samples):
     expected = [
-        [begin, min(end, samples), note, 1]
+        [max(begin, 0), min(end, samples), note, 1]
         for begin, end, note in drawn
-        if 0 <= begin < samples and begin < end
+        if begin < end and begin < samples and end > 0
     ]
     given_notes = np.array([[*note, 1] for note in drawn], np.int64)
     if not expected:
@@ -254,7 +254,7 @@ def test_notes_past_the_end_are_told_of(written, folder):
     change_label(-1, "end_time", str(end + 1))(folder)
     change_label(-2, "start_time", str(end))(folder)
     count = len(written[1]["1727"].notes)
-    message = f"1727.csv: of {count} notes, 1 lie outside .*, and 1 last longer"
+    message = f"1727.csv: of {count} notes, 1 lie outside .*, and 1 reach beyond it"
     with pytest.warns(UserWarning, match=message):
         one = next(iter(musicnet_wav.recordings(folder)))
     assert len(one.notes) == count - 1
@@ -412,3 +412,20 @@ def test_a_truncated_hdf5_file_is_named(h5):
     h5.write_bytes(h5.read_bytes()[:-100])
     with pytest.raises(DamagedDataError, match="musicnet.h5 is damaged"):
         list(musicnet_h5.recordings(h5))
+
+
+def test_a_damaged_block_of_sound_is_named(h5):
+    rate, length = 11_000, 200_000
+    with h5py.File(h5, "r+") as file:
+        del file["id_1727/data"]
+        sound = np.random.default_rng(0).normal(size=length).astype(np.float32)
+        file["id_1727"].create_dataset(
+            "data", data=sound, chunks=(rate,), compression="gzip"
+        )
+        place = file["id_1727/data"].id.get_chunk_info(3).byte_offset
+    written = bytearray(h5.read_bytes())
+    written[place : place + 1000] = bytes(1000)
+    h5.write_bytes(written)
+    one = next(iter(musicnet_h5.recordings(h5)))
+    with pytest.raises(DamagedDataError, match="musicnet.h5/id_1727 is damaged"):
+        list(one.blocks())

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from training import note_baselines
+from training import baselines, compare, note_baselines, train
+from training import config as configs
 from training.data.recordings import HERTZ, LOWEST_NOTE, NOTES, Recordings, Writer
+from training.windows import Windows
 
 SECOND = HERTZ
 MAJOR = (0, 4, 7, 5, 9, 11, 2)
@@ -53,13 +55,13 @@ def run(tmp_path):
     }
     test = recordings["test"]
     middles = np.arange(SECOND // 2, len(test.audio), SECOND)
-    return types.SimpleNamespace(
-        data=types.SimpleNamespace(
-            recordings=recordings,
-            held_out=["test"],
-            labels=lambda split: (np.zeros(len(middles), int), test.labels(middles)),
-        )
+    data = types.SimpleNamespace(
+        recordings=recordings,
+        held_out=["test"],
+        labels=lambda split: (np.zeros(len(middles), int), test.labels(middles)),
+        metrics=lambda split: Windows.metrics(data, split),
     )
+    return types.SimpleNamespace(data=data)
 
 
 def test_the_note_prior_scores_by_how_often_notes_are_played(run):
@@ -72,8 +74,10 @@ def test_the_note_prior_scores_by_how_often_notes_are_played(run):
     scores = np.broadcast_to(rates, labels.shape)
     expected = average_precision_score(labels.ravel(), scores.ravel())
     assert row.test == pytest.approx(expected)
-    assert row.numbers == NOTES and row.validation is None
+    assert row.validation is None
     present = rates > 0
+    # A float for each note that sounds.
+    assert row.numbers == present.sum() and row.bytes > 4 * row.numbers
     expected = average_precision_score(
         labels[:, present].ravel(), scores[:, present].ravel()
     )
@@ -109,3 +113,36 @@ def test_the_network_on_log_frequencies_scores_all_notes():
     sound = np.random.default_rng(0).normal(size=(3, 1024)).astype(np.float32)
     logits = network.predict(sound, verbose=0)
     assert logits.shape == (3, NOTES) and np.all(np.isfinite(logits))
+
+
+SMALL = ("log_frequency", "note_prior")
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    """A short run on a few synthetic sounds."""
+    folder = tmp_path_factory.mktemp("run")
+    recipe = train.quick(configs.get("musicnet_deep_complex_vd_chorales"))
+    train.run(recipe, folder, quiet=True)
+    return baselines.Run.open(folder)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in SMALL else pytest.mark.slow)
+        for kind in ("uncompressed", *compare.NOTE_BASELINES)
+    ],
+)
+def test_all_rows_of_a_comparison_are_made(quick_run, kind):
+    row = compare.make_row(quick_run.workdir, kind)
+    assert set(row.more) == {"notes of training", "unseen"}
+    scores = [row.test, row.validation, *row.more.values()]
+    assert all(0 < score < 1 for score in scores)
+    assert row.numbers > 0 and row.bytes > 0
+
+
+def test_a_row_whose_smallest_network_is_too_large_says_so(quick_run, monkeypatch):
+    monkeypatch.setattr(baselines.Run, "budget", lambda run: 10)
+    row = note_baselines.log_frequency(quick_run)
+    assert row.name == "log-frequency spectrum, small CNN (smallest)"

@@ -1,5 +1,8 @@
 """Recordings in files against plain loops over samples and notes."""
 
+import os
+import platform
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,3 +105,20 @@ def test_damaged_files_are_named(tmp_path, name):
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(DamagedDataError, match="train are damaged"):
         Recordings.open(tmp_path / "train")
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    # A number that no process has: they are below 2**22.
+    orphan = tmp_path / f"train.{platform.node()}.{2**30}.part"
+    others = [
+        tmp_path / f"train.another-machine.{2**30}.part",
+        tmp_path / f"train.{platform.node()}.{os.getppid()}.part",
+        tmp_path / f"test.{platform.node()}.{2**30}.part",
+    ]
+    for folder in (orphan, *others):
+        folder.mkdir()
+    with Writer(tmp_path / "train") as writer:
+        writer.add("one", [np.zeros(100)], [0], [50], [60])
+    assert not orphan.exists()
+    assert all(folder.exists() for folder in others)
+    assert (tmp_path / "train").exists()

@@ -66,7 +66,11 @@ def _blocks(path, key):
     with _opened(path) as file:
         sound = file[key]["data"]
         for start in range(0, len(sound), BLOCK):
-            yield sound[start : start + BLOCK]
+            try:
+                block = sound[start : start + BLOCK]
+            except OSError as error:
+                raise DamagedDataError(f"{path}/{key} is damaged: {error}") from error
+            yield block
 
 
 def _opened(path):

@@ -133,8 +133,8 @@ def check_notes(source, notes, samples):
         samples: Length of the recording, at the same rate.
 
     Returns:
-        Notes without those that begin before or after the recording, or end before
-        they begin; those that end after it are cut there.
+        Notes without those that lie outside of the recording, or end before they
+        begin; of those that begin before it or end after it, what is inside.
 
     Raises:
         UnusableError: There are none.
@@ -144,19 +144,19 @@ def check_notes(source, notes, samples):
     if np.any((numbers < 0) | (numbers > 127)):
         raise DamagedDataError(f"{source} is damaged: its notes are no MIDI numbers.")
     begins, ends = notes[:, 0], notes[:, 1]
-    is_inside = (begins >= 0) & (begins < np.minimum(ends, samples))
-    is_cut = is_inside & (ends > samples)
+    is_inside = np.maximum(begins, 0) < np.minimum(ends, samples)
+    is_cut = is_inside & ((begins < 0) | (ends > samples))
     if not is_inside.any():
         raise UnusableError(f"{source} has no notes")
     if not is_inside.all() or is_cut.any():
         warnings.warn(
             f"{source}: of {len(notes):,} notes, {np.sum(~is_inside):,} lie outside of "
-            f"the recording and are left out, and {is_cut.sum():,} last longer than it "
+            f"the recording and are left out, and {is_cut.sum():,} reach beyond it "
             "and are cut.",
             stacklevel=2,
         )
     inside = notes[is_inside]
-    inside[:, 1] = np.minimum(inside[:, 1], samples)
+    inside[:, :2] = np.clip(inside[:, :2], 0, samples)
     return inside
 
 

@@ -6,8 +6,10 @@ labels are a few numpy operations, however long the recordings are.
 """
 
 import dataclasses
+import glob
 import json
 import os
+import platform
 import shutil
 import zipfile
 from pathlib import Path
@@ -87,7 +89,7 @@ class Recordings:
 
     def windows(self, starts, size):
         """Sound from some samples of `audio` on: float32 `(len(starts), size)`."""
-        return self.audio[np.asarray(starts)[:, None] + np.arange(size)]
+        return np.lib.stride_tricks.sliding_window_view(self.audio, size)[starts]
 
     def labels(self, positions):
         """Which notes sound at some samples of `audio`.
@@ -117,15 +119,23 @@ class Writer:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._aside = self.folder.with_name(f"{self.folder.name}.{os.getpid()}.part")
+        self._asides = f"{self.folder.name}.{platform.node()}."
+        self._aside = self.folder.with_name(f"{self._asides}{os.getpid()}.part")
         self._names, self._starts = [], [0]
         self._changes, self._sounding = [], []
 
     def __enter__(self):
-        shutil.rmtree(self._aside, ignore_errors=True)
+        self._remove_orphans()
         self._aside.mkdir(parents=True)
         self._audio = open(self._aside / _AUDIO, "wb")
         return self
+
+    def _remove_orphans(self):
+        """Removes what processes of this machine left that were killed."""
+        for aside in self.folder.parent.glob(f"{glob.escape(self._asides)}*.part"):
+            number = aside.name.removeprefix(self._asides).removesuffix(".part")
+            if number == str(os.getpid()) or not _is_running(number):
+                shutil.rmtree(aside, ignore_errors=True)
 
     def add(self, name, pieces, begins, ends, notes):
         """Adds a recording.
@@ -169,6 +179,17 @@ class Writer:
             shutil.rmtree(self._aside)
             if not self.folder.exists():
                 raise
+
+
+def _is_running(number):
+    """Whether a process has this number, given as text."""
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (PermissionError, ValueError):  # Another user's; or no number at all.
+        return True
+    return True
 
 
 def changes_of(begins, ends, notes, length):

@@ -15,7 +15,7 @@ from training.data.recordings import Writer
 
 SPLITS = ("train", "validation", "test", "test_unseen")
 # Names the folder. Whatever changes the sound or the notes must change it, too.
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 # Renderings of each work in training, each in a key of its own.
 TRAIN_RENDERINGS = 1
 

@@ -7,12 +7,14 @@ however many works, is a cluster:
 - of the 8-grams of intervals of the soprano, those that both have are at least 1/2 of
   the shorter one's;
 - the same with the soprano as it is on the beats, notes that stay left out, and at
-  least 1/4: passing notes do not hide a melody;
+  least 1/6: passing notes do not hide a melody;
 - both have the same eight chord trigrams in a row, that is, ten chords on ten beats, in
-  any key, four of them different at least.
+  any key, four of them different at least;
+- both have the same title: a melody in another metre shares few runs.
 
-All are the same in any key. The limits were set by reading the links: further down,
-new ones are between melodies that are not the same. A link too many does no harm.
+All are the same in any key. The limits were set by reading the links: near them many
+are between melodies that have a phrase in common only, and some between melodies of one
+title that are others. A link too many does no harm.
 
 Reference for melodies: their names in the Bach-Werke-Verzeichnis, some in the tests.
 """
@@ -23,7 +25,7 @@ import itertools
 import numpy as np
 
 GRAM = 8
-SHARED, SHARED_ON_BEATS = 1 / 2, 1 / 4
+SHARED, SHARED_ON_BEATS = 1 / 2, 1 / 6
 CHORDS, DISTINCT_CHORDS = 10, 4
 # Shares of the works, in whole clusters; the rest is for training.
 TEST, VALIDATION = 0.15, 0.15
@@ -101,12 +103,30 @@ def linked(sets, share):
     ]
 
 
-def clusters(scores):
-    """Places of scores, those of a cluster together, by the first of each."""
+def same(titles):
+    """Pairs of places with the same title, whatever its spelling; `""` is none."""
+    having = collections.defaultdict(list)
+    for place, title in enumerate(titles):
+        plain = "".join(filter(str.isalpha, title.lower())).replace("ß", "ss")
+        if plain:
+            having[plain].append(place)
+    return [
+        pair for places in having.values() for pair in itertools.combinations(places, 2)
+    ]
+
+
+def clusters(scores, titles=()):
+    """Places of scores, those of a cluster together, by the first of each.
+
+    Args:
+        scores: The scores.
+        titles: Title of each; `""` where it is not known.
+    """
     links = linked([grams(intervals(score)) for score in scores], SHARED)
     links += linked([grams(beat_intervals(score)) for score in scores], SHARED_ON_BEATS)
     # One run in common is enough.
     links += linked([chord_runs(score) for score in scores], 0)
+    links += same(titles)
     return union(len(scores), links)
 
 

@@ -94,7 +94,11 @@ def judged():
     )
     notices = {path: notice(path) for path in paths}
     kept = [path for path in paths if _is_used(path, notices[path])]
-    groups = clusters.clusters([scores.read(path) for path in kept])
+    known = _titles()
+    groups = clusters.clusters(
+        [scores.read(path) for path in kept],
+        [known.get(path.stem, "") for path in kept],
+    )
     splits = clusters.split([len(group) for group in groups])
     places = {}
     for group, split in zip(groups, splits, strict=True):
@@ -103,6 +107,17 @@ def judged():
     return tuple(
         Work(path.name, notices[path], *places.get(path, ())) for path in paths
     )
+
+
+def _titles():
+    """Name of a work → its title, of the works that music21's lists have."""
+    from music21.corpus import chorales
+
+    rows = [
+        *chorales.ChoraleList().byBWV.values(),
+        *chorales.ChoraleListRKBWV().byBWV.values(),
+    ]
+    return {f"bwv{row['bwv']}": row["title"] for row in rows}
 
 
 def _is_used(path, said):
