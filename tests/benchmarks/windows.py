@@ -82,3 +82,7 @@ def main():
     for name, values in times.items():
         ratio = np.median(fastest / values)
         print(f"  {name:42} {321_000 / np.median(values):10,.0f}   ×{ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import rich.console
+from matplotlib import figure
 
 import cvzoo
 from training import baselines, config, datasets, results, stages, train
@@ -157,6 +158,25 @@ def test_a_row_that_loses_to_a_baseline_is_bold():
     # All cells but the last, as nothing is known of units.
     assert table.count("**") == 2 * (len(results.headings()) - 1)
     assert "****" not in table
+
+
+def test_rows_below_half_are_named_beside_the_picture(tmp_path, monkeypatch):
+    texts = []
+    save = figure.Figure.savefig
+
+    def watched(drawn, *arguments, **options):
+        (axes,) = drawn.axes
+        texts.extend(text.get_text() for text in axes.get_legend().get_texts())
+        return save(drawn, *arguments, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", watched)
+    scores = {"uncompressed": 0.9, "small": 0.46, "note prior": 0.44}
+    rows = [Row(name, 10, 40, None, score) for name, score in scores.items()]
+    path = tmp_path / "picture.png"
+    results.draw(results.summarize([rows], []), "title", path, "average precision")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "small" in texts and "not shown: note prior, 44 %" in texts
+    assert "note prior" not in texts
 
 
 def test_in_80_columns_names_wrap_and_numbers_do_not():
