@@ -5,8 +5,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # TensorFlow's start-up messages about the machine.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# As training/__init__.py has it, for tests and benchmarks.
-export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .PHONY: demo test test-jax bench chaos lint clean
 
