@@ -35,6 +35,7 @@ ALLOWED = {
     "shrinking": {"channels", "folding", "graph", "layers", "sparsity"},
     "weights": {"packing", "sparsity"},
     "figures": set(),
+    "piano_roll": {"figures"},
     "reporting": {
         *("figures", "graph", "packing", "rounding", "sparsifying", "weights"),
     },
