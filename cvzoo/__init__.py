@@ -16,6 +16,7 @@ _PUBLIC = {
     "FixedMask": "cvzoo.layers",
     "KLWarmUp": "cvzoo.callbacks",
     "MagnitudePruning": "cvzoo.layers",
+    "MultiLabelCrossEntropy": "cvzoo.losses",
     "PooledAveragePrecision": "cvzoo.metrics",
     "PooledAveragePrecisionEvaluation": "cvzoo.callbacks",
     "VariationalDropout": "cvzoo.layers",

@@ -6,12 +6,14 @@ import keras
 from keras import ops as kops
 
 from cvzoo.catalogue import PresetError
+from cvzoo.losses import MultiLabelCrossEntropy
 from cvzoo.metrics import BinnedAveragePrecision
 
 LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "multi_label_cross_entropy": MultiLabelCrossEntropy,
 }
 METRICS = ("accuracy", "average_precision")
 LARGEST = 1e30  # Below the largest float32.

@@ -21,6 +21,7 @@ ALLOWED = {
     "sparsifying": {"graph", "layers", "sparsity"},
     "fitting": {"layers"},
     "factorization": {"fitting", "graph", "layers", "sparsity"},
+    "losses": set(),
     "metrics": {"metrics"},
     "callbacks": {"metrics", "sparsity"},
     "compressing": {
@@ -46,7 +47,7 @@ ALLOWED = {
     "allowed_layers": {"allowed_values", "layers"},
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
-    "compiling": {"catalogue", "metrics"},
+    "compiling": {"catalogue", "losses", "metrics"},
     "presets": {
         *("architecture", "catalogue", "compiling", "graph", "packing", "reporting"),
         *("rounding", "sparsifying", "sparsity", "weights"),
