@@ -19,8 +19,11 @@ from cvzoo.allowed_values import (
     list_of,
     one_of,
 )
+from cvzoo.layers.aggregation import POOLINGS, SECOND_ORDERS
 from cvzoo.layers.circulant import ORDERS, RECTANGULAR
 from cvzoo.layers.complex import FROM_LAYOUTS, TO_LAYOUTS
+from cvzoo.layers.frames import EVALUATIONS
+from cvzoo.layers.projection import INITIALIZATIONS, PROJECTIONS
 from cvzoo.layers.structured.acdc import DIAGONALS
 from cvzoo.layers.structured.base import PADDINGS
 from cvzoo.layers.structured.displacement import OPERATORS
@@ -75,6 +78,12 @@ _POOLING = {
 _GLOBAL_POOLING = {"keepdims": is_boolean}
 _BY = {"by": one_of("parts", "modulus")}
 _NORMALIZATION = {"axis": is_integer, "momentum": is_fraction, "epsilon": is_fraction}
+_PROJECTED = {
+    "projection": one_of(*PROJECTIONS),
+    "rank": is_size_or_none,
+    "initialization": one_of(*INITIALIZATIONS),
+}
+_AGGREGATION = {**_PROJECTED, "clusters": is_size, "momentum": is_fraction}
 _AFFINE = one_of(None, "full", "symmetric")
 _SHORT_TIME = {
     "frame_length": is_size,
@@ -314,6 +323,32 @@ LAYERS = {
         "epsilon": is_fraction,
         "affine": _AFFINE,
         "statistics": one_of("features", "space"),
+    },
+    layers.DequantizeFrames: {"normalize": is_boolean},
+    layers.FrameSampler: {
+        "bags": is_size,
+        "frames": is_size,
+        "evaluation": one_of(*EVALUATIONS),
+    },
+    layers.DBoF: {**_AGGREGATION, "pooling": one_of(*POOLINGS)},
+    layers.SoftDBoF: {**_AGGREGATION, "with_max": is_boolean},
+    layers.NetRVLAD: _AGGREGATION,
+    layers.NetVLAD: _AGGREGATION,
+    layers.NetFV: {
+        **_AGGREGATION,
+        "tied_centres": is_boolean,
+        "second_order": one_of(*SECOND_ORDERS),
+    },
+    layers.ContextGating: {
+        **_PROJECTED,
+        "use_batch_norm": is_boolean,
+        "momentum": is_fraction,
+    },
+    layers.MixtureOfExperts: {
+        **_PROJECTED,
+        "classes": is_size,
+        "mixtures": is_size,
+        "regularization": is_number,
     },
     layers.FourierFeatures: {
         "axes": list_of(is_integer, most=2),

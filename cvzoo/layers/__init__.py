@@ -1,4 +1,4 @@
-"""Complex, structured and sparsifiable Keras layers."""
+"""Complex, structured and sparsifiable Keras layers, and those for videos."""
 
 from cvzoo.layers import structured
 from cvzoo.layers.activations import (
@@ -10,6 +10,7 @@ from cvzoo.layers.activations import (
     ThresholdModReLU,
     ZReLU,
 )
+from cvzoo.layers.aggregation import DBoF, NetFV, NetRVLAD, NetVLAD, SoftDBoF
 from cvzoo.layers.bayesian import ARD, VariationalDropout
 from cvzoo.layers.bilinear import Bilinear, ComplexBilinear, PhaseShift
 from cvzoo.layers.block_circulant import BlockCirculant, ComplexBlockCirculant
@@ -24,6 +25,7 @@ from cvzoo.layers.complex import FromComplex, PerPart, ToComplex
 from cvzoo.layers.convolution import ComplexConv1D, ComplexConv2D, ComplexConv3D
 from cvzoo.layers.dropout import ComplexDropout
 from cvzoo.layers.fourier import FourierFeatures
+from cvzoo.layers.frames import DequantizeFrames, FrameSampler
 from cvzoo.layers.initializers import (
     ComplexGlorot,
     ComplexHe,
@@ -37,6 +39,7 @@ from cvzoo.layers.layer_normalization import ComplexLayerNormalization
 from cvzoo.layers.linear import ComplexDense
 from cvzoo.layers.masking import FixedMask, MagnitudePruning
 from cvzoo.layers.merging import ComplexAdd, ComplexConcatenate, ComplexMultiply
+from cvzoo.layers.mixture import ContextGating, MixtureOfExperts
 from cvzoo.layers.normalization import ComplexBatchNormalization
 from cvzoo.layers.other_convolutions import (
     ComplexConv1DTranspose,

@@ -37,7 +37,7 @@ def moments(pair, axes, mask=None, synchronized=False):
         ]
         numbers = count
         if synchronized:
-            numbers, *sums = _mean_over_replicas([count, *sums])
+            numbers, *sums = mean_over_replicas([count, *sums])
         numbers = ops.where(numbers > 0, numbers, ops.ones_like(numbers))
         return tuple(one / numbers for one in sums)
 
@@ -60,7 +60,7 @@ def _where(mask, tensor):
     return tensor if mask is None else ops.where(mask, tensor, ops.zeros_like(tensor))
 
 
-def _mean_over_replicas(tensors):
+def mean_over_replicas(tensors):
     """Keras' own reduction over replicas, once for all tensors."""
     flat = ops.concatenate([ops.reshape(one, (-1,)) for one in tensors])
     mean, _ = ops.moments(flat[None], axes=[0], synchronized=True)
