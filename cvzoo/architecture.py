@@ -5,12 +5,14 @@ checked before any object is made, and each kernel against the shape that the pr
 manifest states before the kernel is made.
 """
 
+import functools
 import math
 
 import keras
 
 from cvzoo import allowed_layers, graph, layers, sparsity
 from cvzoo.allowed_layers import is_integer, is_size, list_of
+from cvzoo.layers.linear import Sparsifiable
 from cvzoo.layers.sparsifiable import SPARSIFIABLE
 
 FORMAT = 1
@@ -182,14 +184,14 @@ class _Guarded:
         return outputs
 
     def _call(self, inputs):
-        make, prefix = self.layer.add_weight, f"{self.layer.name}/"
+        prefix = f"{self.layer.name}/"
         stated = [
             math.prod(shape)
             for name, shape in self.tensors.items()
             if name.startswith(prefix)
         ]
 
-        def add_weight(*args, shape=(), **kwargs):
+        def add_weight(make, *args, shape=(), **kwargs):
             if math.prod(shape) > max(stated, default=0):
                 raise ArchitectureError(
                     f"Layer '{self.layer.name}' would have weights of shape {shape}, "
@@ -198,11 +200,15 @@ class _Guarded:
             # Values come from the file; random ones would take memory and time.
             return make(*args, shape=shape, **{**kwargs, "initializer": "zeros"})
 
-        self.layer.add_weight = add_weight
+        # Those inside such as an aggregation of frames are there before it is built.
+        guarded = self.layer._flatten_layers()
+        for layer in guarded:
+            layer.add_weight = functools.partial(add_weight, layer.add_weight)
         try:
             return self.layer(inputs)
         finally:
-            del self.layer.add_weight
+            for layer in guarded:
+                del layer.add_weight
 
 
 def _checked(data):
@@ -321,9 +327,10 @@ def _make_layer(name, description, is_masked=False):
     arguments = {key: value for key, value in description.items() if key != "class"}
     if layer_class is layers.PerPart:
         arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
-    if is_masked:
-        layer_class = SPARSIFIABLE.get(layer_class, layer_class)
-        arguments["sparsifier"] = layers.FixedMask()
+    maskable = SPARSIFIABLE.get(layer_class, layer_class)
+    # Zeros of a kernel inside another layer, such as an aggregation, get no mask.
+    if is_masked and issubclass(maskable, Sparsifiable):
+        layer_class, arguments["sparsifier"] = maskable, layers.FixedMask()
     return layer_class(**arguments, name=name, dtype="float32")
 
 

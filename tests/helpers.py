@@ -214,9 +214,7 @@ def _assert_close(found, expected, atol=1e-6):
 
 def check_model(model, folder):
     """What every model of the zoo does: gradients everywhere, files, presets."""
-    generator = np.random.default_rng(0)
-    shape = (3, *model.input_shape[1:])
-    inputs = generator.uniform(size=shape).astype(np.float32)
+    inputs = _random_inputs(model)
     # First: it moves running statistics.
     for variable, gradient in zip(
         model.trainable_variables,
@@ -236,6 +234,20 @@ def check_model(model, folder):
     cvzoo.save_preset(model, folder / "preset")
     preset = cvzoo.from_preset(folder / "preset")
     np.testing.assert_allclose(preset.predict(inputs, verbose=0), outputs, atol=1e-6)
+
+
+def _random_inputs(model):
+    """An array for the input of a model, or a list for several."""
+    generator = np.random.default_rng(0)
+    arrays = []
+    for tensor in model.inputs:
+        shape = (3, *(size or 5 for size in tensor.shape[1:]))
+        if "int" in tensor.dtype:
+            high = 256 if tensor.dtype == "uint8" else 6
+            arrays.append(generator.integers(high, size=shape).astype(tensor.dtype))
+        else:
+            arrays.append(generator.uniform(size=shape).astype(np.float32))
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
 def small_model(hidden=12, classes=3, inputs=6):

@@ -80,6 +80,20 @@ SPEECH = [
     layers.ComplexDense(5),
     layers.InverseSTFT(20, 8, 4),
 ]
+VIDEO = [
+    layers.DequantizeFrames(normalize=False),
+    layers.FrameSampler(2, 3),
+    layers.NetVLAD(4, projection="diagonal_circulant", initialization="paper"),
+    layers.DBoF(6, pooling="average", projection="low_rank", rank=2),
+    layers.ContextGating(use_batch_norm=False, momentum=0.9),
+    layers.ContextGating(projection="circulant"),
+    layers.MixtureOfExperts(5, mixtures=2, regularization=0.1),
+]
+SHARES = [
+    layers.NetRVLAD(3, momentum=0.9),
+    layers.NetFV(2, tied_centres=True, second_order="intra"),
+    layers.SoftDBoF(4, with_max=True),
+]
 WAVELETS = [layers.Scattering2D(1, 2, 1), keras.layers.Dense(3)]
 
 
@@ -92,6 +106,8 @@ WAVELETS = [layers.Scattering2D(1, 2, 1), keras.layers.Dense(3)]
         ((8,), CIRCULANT),
         ((8,), STRUCTURED),
         ((9, 8, 2), WAVELETS),
+        ((7, 8), VIDEO),
+        ((4, 3, 5, 6), SHARES),
     ],
 )
 def test_a_preset_gives_a_network_of_such_layers_back(shape, stack, tmp_path):

@@ -41,6 +41,14 @@ VARIANTS = {
         {"initialization": "youtube8m", "head": "dense", "regularization": 0.1},
     ],
     "scattering_dcnn": [{}, {"ensemble": 2}, LAYERS[-2]],
+    "video_classifier": [
+        {},
+        {"embedding": "diagonal_circulant", "fc": "diagonal_circulant"},
+        {"aggregation": "netvlad", "moe": "circulant", "audio": True},
+        {"aggregation": "netfv", "moe": "diagonal_circulant", "variant": "loupe"},
+        {"aggregation": "soft_dbof", "bags": None, "quantized": False},
+        {"aggregation": "netrvlad", "gating": "low_rank", "moe": "low_rank", "rank": 2},
+    ],
     "lenet": [{}, {"pad_images": 2, "centred": True}],
 }
 
