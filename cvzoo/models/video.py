@@ -4,8 +4,6 @@ Those that take the mean of a video's features, of Table 4, are `dcnn` with
 `input_shape=(1152,)`, `classes=3862` and `initialization="youtube8m"`.
 """
 
-import functools
-
 import keras
 
 from cvzoo.layers import (
@@ -118,97 +116,123 @@ def video_classifier(
         Paper 1, §6.3 and Table 5; [Miech et al., 2017](
         https://arxiv.org/abs/1706.06905).
     """
-    for key, kind in (("embedding", embedding), ("fc", fc), ("moe", moe)):
-        check_choice(key, kind, PROJECTIONS)
-    check_choice("aggregation", aggregation, AGGREGATIONS)
-    check_choice("variant", variant, VARIANTS)
-    check_choice("gating", gating, GATINGS)
-    for key, size in (("fc_units", fc_units), ("features", features)):
-        check_size(key, size)
-    check_size("audio_features", audio_features)
-    if gating == "published":
-        gating = "dense" if moe == "dense" else "none"
-    kinds = (embedding, fc, moe, gating)
-    is_ranked = "low_rank" in kinds
-    check_projection("low_rank" if is_ranked else "dense", rank, initialization)
-    project = functools.partial(_arguments, rank=rank, initialization=initialization)
-
-    sizes = {"rgb": features, **({"audio": audio_features} if audio else {})}
-    dtype = "uint8" if quantized else "float32"
-    inputs = [
-        keras.Input((None, size), dtype=dtype, name=stream)
-        for stream, size in sizes.items()
-    ]
-    num_frames = keras.Input((), dtype="int32", name="num_frames")
-    inputs.append(num_frames)
-    streams = DequantizeFrames(name="dequantized")(inputs)
+    make = _Maker(aggregation, clusters, variant, rank, initialization, momentum)
+    make.check(embedding, fc, moe, gating)
+    sizes = {"rgb": check_size("features", features)}
+    if audio:
+        sizes["audio"] = check_size("audio_features", audio_features)
+    inputs = _inputs(sizes, quantized)
+    num_frames = inputs[-1]
+    streams = _listed(DequantizeFrames(name="dequantized")(inputs))
     if bags is not None:
         sample = FrameSampler(bags, frames, evaluation, name="sampled")
-        streams = sample([*_listed(streams), num_frames])
+        streams = _listed(sample([*streams, num_frames]))
+        num_frames = None
     outputs = []
-    for (stream, size), x in zip(sizes.items(), _listed(streams), strict=True):
-        kind, usual = AGGREGATIONS[aggregation]
-        count = check_size("clusters", usual if clusters is None else clusters)
-        count = count if stream == "rgb" else max(count // 2, 1)
-        aggregate = kind(
-            count,
-            momentum=momentum,
-            name=f"embedding_{stream}",
-            **project(embedding, size, count),
-        )
-        if bags is None:
-            x = aggregate([x, num_frames])
-        else:
-            x = aggregate(x)
-            x = keras.layers.GlobalAveragePooling1D(name=f"bags_{stream}")(x)
-        layer = make_projection(
-            units=fc_units,
-            # LOUPE's has a variance of 1/clusters.
-            dense_initializer=normal(1 / (fc_units if variant == "araujo" else count)),
-            circulant_initializer=normal(1 / fc_units),
-            name=f"fc_{stream}",
-            **project(fc, x.shape[-1], fc_units),
-        )
-        x = layer(x)
-        if variant == "loupe":
-            gate = ContextGating(momentum=momentum, name=f"gated_{stream}")
-            outputs.append(gate(x))
-            continue
-        norm = keras.layers.BatchNormalization(
-            momentum=momentum, epsilon=EPSILON, name=f"norm_{stream}"
-        )
-        relu = keras.layers.ReLU(max_value=6.0, name=f"relu_{stream}")
-        outputs.append(relu(norm(x)))
-    x = outputs[0]
-    if audio:
-        x = keras.layers.Concatenate(name="streams")(outputs)
+    for stream, x in zip(sizes, streams, strict=True):
+        x = make.embedding(embedding, x, num_frames, stream)
+        outputs.append(make.fc(fc, x, fc_units, stream))
+    x = keras.layers.Concatenate(name="streams")(outputs) if audio else outputs[0]
+    if gating == "published":
+        gating = "dense" if moe == "dense" else "none"
+    is_last = gating == "none"
     mixture = MixtureOfExperts(
         classes,
         mixtures=mixtures,
         regularization=regularization,
-        name="probabilities" if gating == "none" else "mixture",
-        **project(moe, x.shape[-1], classes * mixtures),
+        name="probabilities" if is_last else "mixture",
+        **make.arguments(moe, x.shape[-1], classes * mixtures),
     )
     x = mixture(x)
-    if gating != "none":
-        gate = ContextGating(
-            momentum=momentum,
-            name="probabilities",
-            **project(gating, classes, classes),
-        )
-        x = gate(x)
+    if not is_last:
+        x = make.gating(gating, x, "probabilities")
     return keras.Model(inputs, x, name=name)
 
 
-def _arguments(projection, inputs, units, rank, initialization):
-    """Arguments of a projection, whose rank is no larger than makes sense."""
-    is_ranked = projection == "low_rank"
-    return {
-        "projection": projection,
-        "rank": min(rank, inputs, units) if is_ranked else None,
-        "initialization": initialization,
-    }
+def _inputs(sizes, quantized):
+    """Inputs of streams with some numbers of features, and of the numbers of frames."""
+    dtype = "uint8" if quantized else "float32"
+    streams = [
+        keras.Input((None, size), dtype=dtype, name=name)
+        for name, size in sizes.items()
+    ]
+    return [*streams, keras.Input((), dtype="int32", name="num_frames")]
 
 
 def _listed(streams):
     return streams if isinstance(streams, list) else [streams]
+
+
+class _Maker:
+    """Makes and applies the parts of a network."""
+
+    def __init__(self, aggregation, clusters, variant, rank, initialization, momentum):
+        self.kind, usual = AGGREGATIONS[
+            check_choice("aggregation", aggregation, AGGREGATIONS)
+        ]
+        self.clusters = check_size("clusters", usual if clusters is None else clusters)
+        self.variant = check_choice("variant", variant, VARIANTS)
+        self.rank, self.initialization = rank, initialization
+        self.momentum = momentum
+
+    def check(self, embedding, fc, moe, gating):
+        """Raises where kinds of projections cannot be, or need a rank."""
+        for key, kind in (("embedding", embedding), ("fc", fc), ("moe", moe)):
+            check_choice(key, kind, PROJECTIONS)
+        check_choice("gating", gating, GATINGS)
+        is_ranked = "low_rank" in (embedding, fc, moe, gating)
+        kind = "low_rank" if is_ranked else "dense"
+        check_projection(kind, self.rank, self.initialization)
+
+    def arguments(self, projection, inputs, units):
+        """Arguments of a projection, whose rank is no larger than makes sense."""
+        is_ranked = projection == "low_rank"
+        return {
+            "projection": projection,
+            "rank": min(self.rank, inputs, units) if is_ranked else None,
+            "initialization": self.initialization,
+        }
+
+    def embedding(self, projection, x, num_frames, stream):
+        """One vector of the frames; the mean over bags, where there are any."""
+        clusters = self._clusters(stream)
+        aggregate = self.kind(
+            clusters,
+            momentum=self.momentum,
+            name=f"embedding_{stream}",
+            **self.arguments(projection, x.shape[-1], clusters),
+        )
+        if num_frames is not None:
+            return aggregate([x, num_frames])
+        mean = keras.layers.GlobalAveragePooling1D(name=f"bags_{stream}")
+        return mean(aggregate(x))
+
+    def _clusters(self, stream):
+        return self.clusters if stream == "rgb" else max(self.clusters // 2, 1)
+
+    def fc(self, projection, x, units, stream):
+        """A linear layer, and then batch norm and relu6, or context gating."""
+        is_loupe = self.variant == "loupe"
+        layer = make_projection(
+            units=check_size("fc_units", units),
+            dense_initializer=normal(
+                1 / (self._clusters(stream) if is_loupe else units)
+            ),
+            circulant_initializer=normal(1 / units),
+            name=f"fc_{stream}",
+            **self.arguments(projection, x.shape[-1], units),
+        )
+        x = layer(x)
+        if is_loupe:
+            return self.gating("dense", x, f"gated_{stream}")
+        norm = keras.layers.BatchNormalization(
+            momentum=self.momentum, epsilon=EPSILON, name=f"norm_{stream}"
+        )
+        return keras.layers.ReLU(max_value=6.0, name=f"relu_{stream}")(norm(x))
+
+    def gating(self, projection, x, name):
+        size = x.shape[-1]
+        gate = ContextGating(
+            momentum=self.momentum, name=name, **self.arguments(projection, size, size)
+        )
+        return gate(x)

@@ -237,6 +237,19 @@ def test_a_network_that_draws_at_random_is_not_exported(tmp_path):
         cvzoo.export(small(evaluation="random"), tmp_path / "served")
 
 
+def test_fc_layers_begin_as_in_the_code_of_each_variant():
+    keras.utils.set_random_seed(0)
+    sizes = {"fc_units": 64, "clusters": 25, "aggregation": "netvlad", "features": 40}
+    for arguments, variance in (
+        ({}, 1 / 64),
+        ({"variant": "loupe"}, 1 / 25),
+        ({"fc": "diagonal_circulant"}, 1 / 64),
+    ):
+        layer = small(**sizes, **arguments).get_layer("fc_rgb")
+        for weight in layer.weights:
+            assert abs(np.asarray(weight).std() / variance**0.5 - 1) < 0.1
+
+
 def test_ranks_are_no_larger_than_makes_sense():
     model = small(embedding="low_rank", fc="low_rank", moe="low_rank", rank=100)
     ranks = [
