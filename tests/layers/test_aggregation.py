@@ -98,12 +98,12 @@ GARBAGE = strategies.sampled_from([0.0, 1.0, -1e6, 1e30, np.nan, np.inf, -np.inf
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [(k, a) for k, a, _ in LAYERS])
-@hypothesis.settings(max_examples=5)
+@hypothesis.settings(max_examples=2 if keras.backend.backend() == "jax" else 6)
 @hypothesis.given(data=strategies.data())
 def test_what_padding_holds_changes_nothing(kind, arguments, data):
     """Neither outputs, nor gradients, nor moving statistics."""
-    number = data.draw(strategies.lists(strategies.integers(0, 4), min_size=2))
-    number = counts(*number[:4])
+    # Always three videos: JAX compiles all anew for each shape.
+    number = counts(*data.draw(strategies.tuples(*[strategies.integers(0, 4)] * 3)))
     padded = frames(len(number), 4, FEATURES)
     is_padding = np.arange(4) >= number[:, None]
     spoilt = padded.copy()
