@@ -121,7 +121,8 @@ def save_preset(
         scores: For example `{"metric": "accuracy", "test": 0.93}`; numbers by split.
         data: Where training data came from: name, licence, split.
         classes: Names of the classes.
-        examples: A few example inputs, one real array; their outputs are stored too.
+        examples: A few example inputs, one real array, or a list of one for each input
+            where there are several; their outputs are stored too.
         overwrite: Whether a preset that exists is replaced. A folder with anything
             else in it never is.
         values: How weights are rounded before they are stored; see
@@ -259,16 +260,33 @@ def _masks_of_zeros(tensors):
 
 
 def _example_inputs(model, examples):
+    """Arrays of the types of the model's inputs: one, or a list of several."""
     if examples is None:
         return None
     shapes = {tensor.shape for tensor in model.outputs}
-    if len(model.inputs) > 1 or len(shapes) > 1 or np.iscomplexobj(examples):
+    given = list(examples) if len(model.inputs) > 1 else [examples]
+    if (
+        len(given) != len(model.inputs)
+        or len(shapes) > 1
+        or any(np.iscomplexobj(one) for one in given)
+    ):
         raise PresetError(
-            "Examples are kept of models with one real input, and outputs of one "
-            f"shape. Received {len(model.inputs)} inputs, outputs of {shapes} and "
-            f"examples of {np.asarray(examples).dtype}. Pass `examples=None`."
+            "Examples are kept of models with real inputs, a list of one array for "
+            f"each where there are several, and outputs of one shape. Received "
+            f"{len(given)} arrays of {[np.asarray(one).dtype.name for one in given]} "
+            f"for {len(model.inputs)} inputs, and outputs of {shapes}. Pass "
+            "`examples=None`."
         )
-    return np.asarray(examples, np.float32)
+    return _typed(model, given)
+
+
+def _typed(model, arrays):
+    """Arrays as a model's inputs take them; the array where there is one input."""
+    typed = [
+        np.asarray(one, tensor.dtype if "int" in tensor.dtype else np.float32)
+        for one, tensor in zip(arrays, model.inputs, strict=True)
+    ]
+    return typed if len(typed) > 1 else typed[0]
 
 
 def _run_examples(described, tensors, inputs):
@@ -282,7 +300,9 @@ def _run_examples(described, tensors, inputs):
     model = architecture.build(described, shapes)
     weights.assign(model, tensors)
     outputs = model.predict(inputs, verbose=0)
-    return {"inputs": _flat(inputs), "outputs": _flat(outputs)}
+    is_list = isinstance(inputs, list)
+    stored = [_flat(one) for one in inputs] if is_list else _flat(inputs)
+    return {"inputs": stored, "outputs": _flat(outputs)}
 
 
 def _rounding(model, exact, inputs, values):
@@ -309,7 +329,11 @@ def _shaped(stored):
 def _verify(model, examples):
     if not examples:
         raise PresetError("it stores no examples to verify.")
-    outputs = model.predict(_shaped(examples["inputs"]), verbose=0)
+    stored = examples["inputs"]
+    inputs = [
+        _shaped(one) for one in (stored if isinstance(stored, list) else [stored])
+    ]
+    outputs = model.predict(_typed(model, inputs), verbose=0)
     error = np.max(np.abs(outputs - _shaped(examples["outputs"])))
     if not error <= EXAMPLE_TOLERANCE:
         raise PresetError(

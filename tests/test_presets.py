@@ -116,7 +116,7 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 
 
 def test_examples_that_cannot_be_kept_are_refused(tmp_path):
-    with pytest.raises(PresetError, match="one real input"):
+    with pytest.raises(PresetError, match="models with real inputs"):
         cvzoo.save_preset(small_model(), tmp_path / "a", examples=np.ones(2) * 1j)
 
 

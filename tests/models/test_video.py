@@ -8,6 +8,7 @@ import pytest
 
 import cvzoo
 from cvzoo import architecture, weights
+from cvzoo.catalogue import PresetError
 from cvzoo.exporting import ExportError, run_saved_model
 from cvzoo.models import registry
 from tests.layers import video_oracle
@@ -315,3 +316,14 @@ def test_presets_that_would_make_large_weights_are_refused(layer, key, value, tm
     shapes = {name: spec.shape for name, spec in weights.specs(small()).items()}
     with pytest.raises(architecture.ArchitectureError, match="more numbers than the m"):
         architecture.build(described, shapes)
+
+
+def test_presets_keep_examples_of_all_inputs(tmp_path):
+    model = small(audio=True)
+    randomize(model)
+    inputs = inputs_of(model)
+    cvzoo.save_preset(model, tmp_path / "preset", examples=inputs, values="float16")
+    loaded = cvzoo.from_preset(tmp_path / "preset", verify=True)
+    np.testing.assert_allclose(loaded(inputs), model(inputs), atol=1e-2)
+    with pytest.raises(PresetError, match="Received 2 arrays .* for 3 in"):
+        cvzoo.save_preset(model, tmp_path / "other", examples=inputs[:2])
