@@ -53,18 +53,20 @@ VARIANTS = {
 }
 
 
-# Depths of VGG between the smallest and the paper's, and above.
-LIKE_OTHERS = ("vgg11", "vgg13", "vgg19")
+# So many variants are tested in every run: depths of VGG between the smallest and the
+# paper's, and above, are like these; aggregations of video have tests of their own.
+IN_EVERY_RUN = {"vgg11": 0, "vgg13": 0, "vgg19": 0, "video_classifier": 2}
 
 
-@pytest.mark.parametrize(
-    ("name", "variant"),
-    [
-        pytest.param(name, each, marks=pytest.mark.slow if name in LIKE_OTHERS else ())
-        for name in registry.list_models()
-        for each in VARIANTS[name]
-    ],
-)
+def cases():
+    for name in registry.list_models():
+        for place, variant in enumerate(VARIANTS[name]):
+            is_often = place < IN_EVERY_RUN.get(name, len(VARIANTS[name]))
+            marks = () if is_often else pytest.mark.slow
+            yield pytest.param(name, variant, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "variant"), list(cases()))
 def test_models_do_what_models_do(name, variant, tmp_path):
     arguments = {**registry.tiny_arguments(name), **variant}
     check_model(cvzoo.create_model(name, **arguments), tmp_path)
