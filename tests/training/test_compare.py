@@ -16,6 +16,7 @@ from training.baselines import Row
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     # A few rows, made here: processes would each import TensorFlow.
     label = "unit ARD + magnitude"

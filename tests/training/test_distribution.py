@@ -113,9 +113,8 @@ def assert_same_scores(found, expected):
         assert found[split] == pytest.approx(by_stage, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param("two replicas", marks=pytest.mark.slow), "two workers"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["two replicas", "two workers"])
 def test_a_whole_run_gives_what_one_device_gives(tmp_path, request, kind):
     one = tf.distribute.get_strategy()
     scores, expected = cluster_worker.whole_run(one, tmp_path / "one")
