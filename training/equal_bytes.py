@@ -78,4 +78,6 @@ def _density_within(budget, size):
         places = -density * math.log2(density) - rest * math.log2(rest)
         return size * (4 * density + places / 8) - budget
 
+    if excess(1 - 1e-9) <= 0:
+        return 1.0  # All of them.
     return scipy.optimize.brentq(excess, 1e-9, 1 - 1e-9)
