@@ -42,8 +42,10 @@ def draw(probabilities, times, notes, path, truth=None, title=""):
     axes = np.atleast_1d(axes)
     step = times[1] - times[0]
     extent = (times[0] - step / 2, times[-1] + step / 2, lowest - 0.5, highest + 0.5)
-    places = [n for n in range(lowest, highest + 1) if notes[n].startswith("C")]
-    places = [n for n in places if "#" not in notes[n]] or [lowest, highest]
+    octaves = [
+        n for n in range(lowest, highest + 1) if notes[n].rstrip("-0123456789") == "C"
+    ]
+    places = octaves or [lowest, highest]
     for one, (name, roll) in zip(axes, rolls.items(), strict=True):
         image = one.imshow(
             roll[:, lowest : highest + 1].T,

@@ -22,22 +22,23 @@ from training.datasets import open_data
 from training.published import report
 
 
-def data_of(name):
-    """The data that a preset's recipe names."""
+def data_of(name, split):
+    """The data that a preset's recipe names, which must have a split."""
     folder = catalogue.find(name)
     files = catalogue.read_files(folder, catalogue.read_manifest(folder))
     settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
     config.check(settings["recipe"])
-    return open_data(settings["recipe"])
+    data = open_data(settings["recipe"])
+    if split not in data.splits:
+        raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
+    return data
 
 
 def evaluate(name, split="test"):
     """Loss and metrics of a preset on a split of its data."""
-    data = data_of(name)
-    if split not in data.splits:
-        raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
+    data = data_of(name, split)
     model = cvzoo.from_preset(name, verify=True)
     return data.measures(model, split)
 

@@ -1,6 +1,8 @@
 """What a preset hears in a recording of its data, below what is played: a picture.
 
-python -m training.piano_roll NAME|FOLDER [--split test] [--recording NAME]
+    python -m training.piano_roll NAME|FOLDER [--split test] [--recording NAME]
+
+Prints the average precision of the part that is drawn.
 """
 
 import argparse
@@ -51,11 +53,9 @@ def excerpt(recordings, name, begin, seconds, window):
 
 def draw(preset, split, recording, begin, seconds, path):
     """Draws the picture; returns its path and the part's average precision."""
-    data = evaluate.data_of(preset)
+    data = evaluate.data_of(preset, split)
     if not isinstance(data, windows.Windows):
         raise ValueError(f"Preset {preset} does not hear notes.")
-    if split not in data.splits:
-        raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
     recordings = data.recordings[split]
     name, starts = excerpt(recordings, recording, begin, seconds, data.window)
     model = cvzoo.from_preset(preset, compile=False)
