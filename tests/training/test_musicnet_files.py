@@ -1,19 +1,18 @@
-"""Files of MusicNet, good and bad, against loops over what was written in them."""
+"""Archive and wav files of MusicNet against loops over what was written in them."""
 
 import csv
 import os
 import tarfile
 
-import h5py
 import numpy as np
 import pytest
 import scipy.io.wavfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.training.musicnet_samples import ENOUGH, TOO_FEW, names
 from training.data import (
     DamagedDataError,
-    musicnet_h5,
     musicnet_recordings,
     musicnet_wav,
     synthetic_musicnet,
@@ -21,17 +20,6 @@ from training.data import (
 from training.data.musicnet_recordings import UnusableError, check_notes, split_of
 
 RATE = 44_100
-# At 11 kHz these are a window of 4096 samples, and one sample fewer.
-ENOUGH, TOO_FEW = 16_422, 16_421
-NAMES = ("1727", "2303", "2131")
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("written")
-    recordings = [synthetic_musicnet.recording(name, 0.6) for name in NAMES]
-    synthetic_musicnet.write_unpacked(folder, recordings)
-    return folder, {one.name: one for one in recordings}
 
 
 @pytest.fixture
@@ -52,10 +40,6 @@ def wav(folder, name="1727"):
 def labels(folder, name="1727"):
     (path,) = folder.glob(f"*_labels/{name}.csv")
     return path
-
-
-def names(recordings):
-    return [one.name for one in recordings]
 
 
 def sound_of(recording):
@@ -338,94 +322,3 @@ def test_names_in_an_archive_lead_nowhere_else(written, tmp_path):
     names = [str(path) for path in files_in(unpacked)]
     assert names == [f"train_data/{number}.wav" for number in (1, 2, 3)]
     assert sorted(os.listdir(tmp_path)) == ["musicnet.tar.gz", "unpacked"]
-
-
-@pytest.fixture
-def h5(written, tmp_path):
-    path = tmp_path / "musicnet.h5"
-    synthetic_musicnet.write_h5(path, written[1].values())
-    return path
-
-
-def test_hdf5_gives_what_the_archive_gives(written, h5):
-    found = list(musicnet_h5.recordings(h5))
-    expected = list(musicnet_wav.recordings(written[0]))
-    assert names(found) == names(expected)
-    for left, right in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(left.notes[:, :3], right.notes[:, :3])
-        for one, other in zip(left.pieces(999), right.pieces(999), strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
-def test_resampled_hdf5_is_taken_as_it_is(written, h5):
-    (one, *_) = musicnet_h5.recordings(h5, hertz=11_000)
-    expected = written[1]["1727"]
-    assert one.length == len(expected.sound)
-    found = np.concatenate(list(one.pieces(999)))
-    np.testing.assert_array_equal(found, expected.sound)
-    columns = one.resampled_notes()
-    for key, column in zip(("begin", "end", "note"), expected.notes.T, strict=True):
-        np.testing.assert_array_equal(columns[key], column)
-
-
-def replace(key, value):
-    def change(file):
-        del file[key]
-        if value is not None:
-            file[key] = value
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (replace("id_1727/data", None), "musicnet.h5, id_1727 is damaged.*data"),
-        (replace("id_1727/labels", None), "musicnet.h5, id_1727 is damaged.*labels"),
-        (replace("id_1727/labels", np.zeros((3, 3))), "id_1727 is damaged"),
-        (replace("id_1727", np.zeros(3)), "id_1727 is damaged"),
-    ],
-)
-def test_damaged_groups_are_named(change, message, h5):
-    with h5py.File(h5, "r+") as file:
-        change(file)
-    with pytest.raises(DamagedDataError, match=message):
-        list(musicnet_h5.recordings(h5))
-
-
-@pytest.mark.parametrize(
-    ("sound", "message"),
-    [
-        (np.zeros((ENOUGH, 2), np.float32), "id_1727 is not mono"),
-        (np.zeros(ENOUGH), "id_1727 has samples of float64"),
-        (np.zeros(TOO_FEW, np.float32), "id_1727 is shorter than a window"),
-    ],
-)
-def test_unusable_groups_are_left_out_and_named(sound, message, h5):
-    with h5py.File(h5, "r+") as file:
-        replace("id_1727/data", sound)(file)
-    with pytest.warns(UserWarning, match=f"musicnet.h5, {message}.*left out"):
-        assert names(musicnet_h5.recordings(h5)) == ["2131", "2303"]
-
-
-def test_a_truncated_hdf5_file_is_named(h5):
-    h5.write_bytes(h5.read_bytes()[:-100])
-    with pytest.raises(DamagedDataError, match="musicnet.h5 is damaged"):
-        list(musicnet_h5.recordings(h5))
-
-
-def test_a_damaged_block_of_sound_is_named(h5):
-    rate, length = 11_000, 200_000
-    with h5py.File(h5, "r+") as file:
-        del file["id_1727/data"]
-        sound = np.random.default_rng(0).normal(size=length).astype(np.float32)
-        file["id_1727"].create_dataset(
-            "data", data=sound, chunks=(rate,), compression="gzip"
-        )
-        place = file["id_1727/data"].id.get_chunk_info(3).byte_offset
-    written = bytearray(h5.read_bytes())
-    written[place : place + 1000] = bytes(1000)
-    h5.write_bytes(written)
-    one = next(iter(musicnet_h5.recordings(h5)))
-    with pytest.raises(DamagedDataError, match="musicnet.h5/id_1727 is damaged"):
-        list(one.blocks())
