@@ -18,6 +18,7 @@ LOSSES = {
 METRICS = ("accuracy", "average_precision")
 LARGEST = 1e30  # Below the largest float32.
 _KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
+_OPTIONAL = ("clipnorm",)
 
 
 def compile_model(model, settings, adam=keras.optimizers.Adam):
@@ -26,13 +27,16 @@ def compile_model(model, settings, adam=keras.optimizers.Adam):
     Args:
         model: A Keras model.
         settings: `loss` (a name of `LOSSES`), `from_logits`, `metrics` (names of
-            `METRICS`), `learning_rate`, `global_clipnorm` (or `None`).
+            `METRICS`), `learning_rate`, `global_clipnorm` (or `None`), and perhaps
+            `clipnorm`, of the gradient of each variable.
         adam: Keras' class of that optimizer, or one derived from it.
     """
     check_settings(settings)
     model.compile(
         optimizer=adam(
-            settings["learning_rate"], global_clipnorm=settings["global_clipnorm"]
+            settings["learning_rate"],
+            global_clipnorm=settings["global_clipnorm"],
+            clipnorm=settings.get("clipnorm"),
         ),
         loss=LOSSES[settings["loss"]](from_logits=settings["from_logits"]),
         metrics=[
@@ -92,7 +96,7 @@ def settings_of(model):
         # As its decimals are, not those of the nearest float64.
         "learning_rate": float(str(kops.convert_to_numpy(optimizer.learning_rate))),
         "global_clipnorm": optimizer.global_clipnorm,
-    }
+    } | ({"clipnorm": optimizer.clipnorm} if optimizer.clipnorm else {})
 
 
 def _named_metrics(metrics, from_logits):
@@ -128,7 +132,8 @@ def _named_loss(loss):
 
 def check_settings(settings):
     """Raises unless `compile_model` can take them."""
-    if not isinstance(settings, dict) or sorted(settings) != sorted(_KEYS):
+    keys = set(settings) - set(_OPTIONAL) if isinstance(settings, dict) else {}
+    if keys != set(_KEYS):
         raise PresetError(
             f"Compile settings must have the keys {sorted(_KEYS)}. "
             f"Received: {settings!r}"
@@ -143,9 +148,9 @@ def check_settings(settings):
         )
     if not isinstance(settings["from_logits"], bool):
         raise PresetError("`from_logits` must be true or false.")
-    for key in ("learning_rate", "global_clipnorm"):
-        value = settings[key]
+    for key in ("learning_rate", "global_clipnorm", "clipnorm"):
+        value = settings.get(key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_unset = value is None and key == "global_clipnorm"
+        is_unset = value is None and key != "learning_rate"
         if not is_unset and not (is_number and 0 < value < LARGEST):
             raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")

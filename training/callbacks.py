@@ -5,6 +5,12 @@ import math
 import keras
 from rich import progress as bars
 
+# Of what an epoch is logged with, beside its bar.
+SHOWN = (
+    *("loss", "kl", "accuracy", "global_average_precision"),
+    "val_average_precision",
+)
+
 
 class DivergenceError(RuntimeError):
     """The loss became NaN or infinite; the model is back at its last good epoch."""
@@ -100,9 +106,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         state = "  ".join(
-            f"{key} {value:.3f}"
-            for key, value in (logs or {}).items()
-            if key in ("loss", "kl", "accuracy", "val_average_precision")
+            f"{key} {value:.3f}" for key, value in (logs or {}).items() if key in SHOWN
         )
         self.bar.update(self.task, completed=epoch + 1, state=state)
 

@@ -35,6 +35,10 @@ NOTE_BASELINES = (
 )
 # Of recipes of one stage: rows made of the uncompressed network's run.
 OF_UNCOMPRESSED = ("uncompressed", "float16", "int8", "linear", "constant_prior")
+OF_UNCOMPRESSED_VIDEO = (
+    *("uncompressed", "float16", "int8"),
+    *("mean_frame_linear", "label_prior"),
+)
 
 
 def run_fold(config, workdir, quiet):
@@ -46,14 +50,15 @@ def run_fold(config, workdir, quiet):
 
 def make_row(workdir, kind, *arguments):
     """One row of the table, in a worker process."""
-    from training import baselines, note_baselines
+    from training import baselines, note_baselines, video_baselines
 
     run = baselines.Run.open(workdir)
     if kind == "main":
         return baselines.measured(*arguments, run.final(), run.data)
     if kind in ("compressed", "rounded"):
         return getattr(baselines, kind)(run, *arguments)
-    return {**baselines.ROWS, **note_baselines.ROWS}[kind](run, *arguments)
+    rows = {**baselines.ROWS, **note_baselines.ROWS, **video_baselines.ROWS}
+    return rows[kind](run, *arguments)
 
 
 def kept_row(workdir, *job):
@@ -187,7 +192,9 @@ def plan(config):
     plain = configs.uncompressed(name)
     if name == plain:
         raise ValueError(f"Recipe {name!r} is what others are compared with.")
-    rows = {plain: [(kind,) for kind in OF_UNCOMPRESSED]}
+    is_video = configs.metric(config) == "global_average_precision"
+    kinds = OF_UNCOMPRESSED_VIDEO if is_video else OF_UNCOMPRESSED
+    rows = {plain: [(kind,) for kind in kinds]}
     for other in configs.same_data(name):
         if other != plain:
             rows[other] = [("main", configs.label(other))]

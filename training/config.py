@@ -10,7 +10,6 @@ import pkgutil
 import training.data
 import zoo_configs
 from cvzoo.catalogue import nearest_names
-from training.data import MissingDataError
 
 _ANY = object()
 _STAGES = {
@@ -46,12 +45,11 @@ _SCHEMA = {
     "loss": str,
     "metrics": list,
 }
-# Data sets of published recipes that nothing reads yet, and what they are in.
-PLANNED = {
-    "youtube8m": "the TFRecord files of research.google.com/youtube8m",
-}
-# What a recipe may have: where it trains, unless options say so; see
-# `training.distribution`.
+# What optimizers may have besides; `clipnorm` is of each variable's gradient.
+_OPTIMIZER = {"epsilon": float, "clipnorm": float}
+# What a recipe may have: whether outputs are logits, as they are by default; where it
+# trains, unless options say so, see `training.distribution`.
+_OPTIONAL = {"from_logits": bool, "devices": dict}
 _DEVICES = {"strategy": (str, None), "cpus": (int, None)}
 _SPARSIFIER_KEYS = {
     "VariationalDropout": {"strength", "kl"},
@@ -182,23 +180,16 @@ def check(config):
             name: {**kind, **_STOPPING} if stops_early(stages.get(name)) else kind
             for name, kind in kinds.items()
         }
-    schema = {**_SCHEMA, "stages": kinds, "devices": dict}
-    if "epsilon" in config.get("optimizer", {}):
-        schema["optimizer"] = {**_SCHEMA["optimizer"], "epsilon": float}
-    _check_keys("recipe", config, schema, optional=["devices"])
+    schema = {**_SCHEMA, **_OPTIONAL, "stages": kinds}
+    given = config.get("optimizer", {})
+    more = {key: kind for key, kind in _OPTIMIZER.items() if key in given}
+    schema["optimizer"] = {**_SCHEMA["optimizer"], **more}
+    _check_keys("recipe", config, schema, optional=_OPTIONAL)
     _check_keys("recipe.devices", config.get("devices", {}), _DEVICES, _DEVICES)
     _check_data(config["data"])
     _check_values(config)
     if not has_one:
         _check_sparsifiers(stages["sparsify"]["sparsifiers"])
-    name = config["data"]["name"]
-    if name not in training.data.names():
-        raise MissingDataError(
-            f"Recipe {config['name']!r} is written down, and cannot be run yet: "
-            f"nothing in training/data reads the data set {name!r}, from "
-            f"{PLANNED[name]}. Sets that can be read: "
-            f"{', '.join(training.data.names())}."
-        )
     if metric(config) not in config["metrics"]:
         raise ConfigError(
             f"`metrics` must hold {metric(config)!r}, which runs report. Received: "
@@ -208,7 +199,7 @@ def check(config):
     if stopped and metric(config) != "average_precision":
         raise ConfigError(
             f"`stages.{stopped[0]}.early_stopping` goes by the average precision, "
-            f"which data set {name!r} is not scored by. Leave it out."
+            f"which data set {config['data']['name']!r} is not scored by. Leave it out."
         )
 
 
@@ -220,6 +211,8 @@ def stops_early(stage):
 def metric(config):
     """What the scores of a recipe's runs are."""
     source = training.data.find(config["data"]["name"])
+    if training.data.has_videos(source):
+        return "global_average_precision"
     is_pooled = training.data.has_recordings(source)
     return "average_precision" if is_pooled else "accuracy"
 
@@ -256,11 +249,17 @@ def _check_values(config):
         "optimizer.learning_rate": config["optimizer"]["learning_rate"],
         **{f"stages.{key}.epochs": s["epochs"] for key, s in config["stages"].items()},
     }
-    if config["optimizer"]["global_clipnorm"] is not None:
-        positive["optimizer.global_clipnorm"] = config["optimizer"]["global_clipnorm"]
+    for key in ("global_clipnorm", "clipnorm"):
+        if config["optimizer"].get(key) is not None:
+            positive[f"optimizer.{key}"] = config["optimizer"][key]
     for key, value in positive.items():
         if not value > 0:
             raise ConfigError(f"`{key}` must be positive. Received: {value!r}")
+    if {"optimizer.global_clipnorm", "optimizer.clipnorm"} <= set(positive):
+        raise ConfigError(
+            "`optimizer.clipnorm` and `global_clipnorm` exclude each other, as Keras "
+            "clips by one of them. Make the latter None, or leave the former out."
+        )
     at, factors = drops(config), drop_factors(config)
     if len(factors) != len(at) or not all(
         _is_of(factor, float) and factor > 0 for factor in factors
@@ -289,17 +288,12 @@ def _is_drop(drop):
 def _check_data(data):
     """Raises unless `data` names a data set and only options that its loader takes."""
     name = data.get("name") if isinstance(data, dict) else data
-    known = sorted({*training.data.names(), *PLANNED})
-    if not isinstance(data, dict) or name not in known:
+    if not isinstance(data, dict) or name not in training.data.names():
         raise ConfigError(
-            f"No data set is called {name!r}. {nearest_names(name, known)}"
+            f"No data set is called {name!r}. "
+            f"{nearest_names(name, training.data.names())}"
         )
-    is_here = name in training.data.names()
-    options = (
-        data_options(name)
-        if is_here
-        else {option: int for option in data if option not in _DATA}
-    )
+    options = data_options(name)
     schema = {**_DATA, **options}
     _check_keys("recipe.data", data, schema, optional=options)
 
@@ -339,17 +333,20 @@ def differences(left, right):
 def data_options(name):
     """Option of a data set → its type."""
     source = training.data.find(name)
-    if not training.data.has_recordings(source):
-        return {option: int for option in _parameters(source.load)}
-    options = {option: int for option in _parameters(source.recordings)}
-    return options | {
-        option: type(value) for option, value in training.data.WINDOW_OPTIONS.items()
-    }
+    if training.data.has_recordings(source):
+        read, more = source.recordings, training.data.WINDOW_OPTIONS
+    elif training.data.has_videos(source):
+        read, more = source.videos, training.data.VIDEO_OPTIONS
+    else:
+        read, more = source.load, {}
+    options = {option: int for option in _parameters(read)}
+    return options | {option: type(value) for option, value in more.items()}
 
 
-def _parameters(load):
-    """Options of a function that reads a split."""
-    return [name for name in inspect.signature(load).parameters if name != "split"]
+def _parameters(read):
+    """Options of a function that reads a split; of videos, the model says the level."""
+    parameters = inspect.signature(read).parameters
+    return [name for name in parameters if name not in ("split", "level")]
 
 
 def _flat(nested, prefix=""):

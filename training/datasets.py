@@ -2,6 +2,7 @@
 
 import training.data
 from training.examples import InMemory
+from training.videos import VideoData
 from training.windows import Windows
 
 
@@ -13,8 +14,12 @@ def open_data(config, strategy=None):
         strategy: From `distribution.make_strategy`; one device for `None`.
 
     Returns:
-        `examples.InMemory`, or `windows.Windows` of recordings.
+        `examples.InMemory`, `windows.Windows` of recordings, or `videos.VideoData`.
     """
     source = training.data.find(config["data"]["name"])
-    kind = Windows if training.data.has_recordings(source) else InMemory
+    kind = InMemory
+    if training.data.has_recordings(source):
+        kind = Windows
+    elif training.data.has_videos(source):
+        kind = VideoData
     return kind(config, strategy)

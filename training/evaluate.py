@@ -22,15 +22,20 @@ from training.datasets import open_data
 from training.published import report
 
 
-def data_of(name, split):
-    """The data that a preset's recipe names, which must have a split."""
+def recipe_of(name):
+    """The recipe that a preset keeps, checked."""
     folder = catalogue.find(name)
     files = catalogue.read_files(folder, catalogue.read_manifest(folder))
     settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
     config.check(settings["recipe"])
-    data = open_data(settings["recipe"])
+    return settings["recipe"]
+
+
+def data_of(name, split):
+    """The data that a preset's recipe names, which must have a split."""
+    data = open_data(recipe_of(name))
     if split not in data.splits:
         raise ValueError(f"`--split` must be one of {sorted(data.splits)}: {split!r}")
     return data

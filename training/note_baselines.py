@@ -14,11 +14,14 @@ from cvzoo import packing, weights
 from cvzoo.layers import FourierFeatures, FromComplex
 from training import equal_bytes, stages
 from training.baselines import Row, from_scratch, largest
-from training.data.recordings import HERTZ, LOWEST_NOTE, NOTES
+from training.data.filterbanks import filterbank
+from training.data.recordings import LOWEST_NOTE, NOTES
 
 # How well pitch classes fit a key, from its tonic on (Krumhansl and Kessler, 1982).
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+
+LOWEST_HERTZ = 440 * 2 ** ((LOWEST_NOTE - 69) / 12)
 
 
 def note_prior(run):
@@ -117,26 +120,13 @@ class LogFrequencySpectrum(keras.layers.Layer):
     def build(self, input_shape):
         window = input_shape[-1]
         self.taper = np.hanning(window).astype(np.float32)
-        self.bands = filterbank(window, self.per_octave)
+        self.bands = filterbank(window, LOWEST_HERTZ, self.per_octave)
         self.built = True
 
     def call(self, audio):
         real, imag = kops.rfft(audio * self.taper)
         energy = kops.matmul(real**2 + imag**2, self.bands)
         return kops.log(energy + 1e-3)[..., None]
-
-
-def filterbank(window, per_octave):
-    """Triangles over log frequency, `(bins, bands)`."""
-    lowest = 440 * 2 ** ((LOWEST_NOTE - 69) / 12)
-    octaves = np.log2(HERTZ / 2 / lowest)
-    centres = np.arange(0, octaves * per_octave)
-    # The lowest bin has no pitch.
-    bins = np.arange(1, window // 2 + 1) * HERTZ / window
-    places = np.log2(bins / lowest) * per_octave
-    width = np.maximum(1.0, np.gradient(places))
-    found = np.maximum(0, 1 - np.abs(places[:, None] - centres) / width[:, None])
-    return np.concatenate([np.zeros((1, len(centres))), found]).astype(np.float32)
 
 
 def keys(recordings):

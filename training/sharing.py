@@ -122,6 +122,39 @@ def _divided(batches, strategy, share):
     return strategy.distribute_datasets_from_function(shares)
 
 
+def shards_batches(batches_of, strategy, batch_size):
+    """Batches of a data set in files, of which each worker reads its own, for `fit`.
+
+    Args:
+        batches_of: Function of a batch size and `(index, count)` of workers that gives
+            a worker's `tf.data.Dataset` of `(x, y)`: batches of that size, and as many
+            as `fit` takes.
+        strategy: From `make_strategy`.
+        batch_size: Number of examples in a batch of all replicas together, which must
+            have as many for each.
+
+    Returns:
+        What `fit` takes, with `steps_per_epoch`.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return batches_of(batch_size, (0, 1)).prefetch(2)
+    if batch_size % replicas:
+        raise DistributionError(
+            "Batches of data that workers read from files of their own must have as "
+            f"many examples for each replica. Received: batch size {batch_size}, "
+            f"{replicas} replicas. Give `data.batch_size` as a multiple of {replicas}."
+        )
+
+    def shares(context):
+        share = context.input_pipeline_id, context.num_input_pipelines
+        # Each replica takes the next batch.
+        batches = batches_of(batch_size // replicas, share)
+        return batches.repeat().prefetch(2 * replicas // context.num_input_pipelines)
+
+    return strategy.distribute_datasets_from_function(shares)
+
+
 def files_of_worker(files, strategy):
     """The share of a worker of the files of a data set, equal to within one.
 

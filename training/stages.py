@@ -152,12 +152,15 @@ def make_sparsifier(term, stage, data):
 
 def compile_settings(config):
     """What `compiling.compile_model` takes, from a recipe."""
+    optimizer = config["optimizer"]
+    rest = {"clipnorm": optimizer["clipnorm"]} if "clipnorm" in optimizer else {}
     return {
         "loss": config["loss"],
-        "from_logits": True,
+        "from_logits": config.get("from_logits", True),
         "metrics": config["metrics"],
-        "learning_rate": config["optimizer"]["learning_rate"],
-        "global_clipnorm": config["optimizer"]["global_clipnorm"],
+        "learning_rate": optimizer["learning_rate"],
+        "global_clipnorm": optimizer["global_clipnorm"],
+        **rest,
     }
 
 

@@ -41,7 +41,7 @@ class WorkerLostError(RuntimeError):
 
 def save(compact, baseline, found, config, data, folder, more_scores=None):
     """Keeps a model as a preset; `baseline` is `None` where it was not compressed."""
-    images, _ = data.arrays("validation" if "validation" in found else "test", first=2)
+    inputs, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
     kinds = [model[key] for key in ("field", "layer") if key in model]
     metric = configs.metric_words(config)
@@ -67,7 +67,7 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
         data=data.about,
         classes=data.source.CLASSES,
         # Few digits, as they are kept as text.
-        examples=np.round(images, 4),
+        examples=keras.tree.map_structure(lambda one: np.round(one, 4), inputs),
         overwrite=True,
     )
 
@@ -187,8 +187,12 @@ def quick(config):
     if "synthetic" in options:
         config["data"]["synthetic"] = 1
     if "steps" in options:
+        config["data"]["steps"] = 2
+    if "protocol" in options:
         # Trabelsi's windows need longer recordings than synthetic ones are.
-        config["data"] |= {"steps": 2, "stride": 2048, "protocol": "nazarov"}
+        config["data"] |= {"stride": 2048, "protocol": "nazarov"}
+    if "half_videos" in options:
+        config["data"]["batch_size"] = 8
     for stage in config["stages"].values():
         stage["epochs"] = 1
         if "teacher" in stage:
@@ -202,6 +206,8 @@ def quick_model(config):
     tiny = registry.tiny_arguments(model["name"])
     size = registry.size_argument(model["name"])
     model[size] = tiny[size]
+    # Of networks of frames.
+    model |= {key: tiny[key] for key in ("clusters", "mixtures") if key in tiny}
     if "rank" in model:
         model["rank"] = min(model["rank"], tiny[size])
     return model

@@ -33,7 +33,9 @@ def _cells(manifest):
         numbers += f" of {counts['baseline_parameters']:,} "
         numbers += f"(×{counts['compression']:.1f})"
     size = manifest["files"][catalogue.WEIGHTS]["bytes"]
-    shape = manifest["examples"]["inputs"]["shape"][1:]
+    inputs = manifest["examples"]["inputs"]
+    first = inputs[0] if isinstance(inputs, list) else inputs
+    shape = first["shape"][1:]
     return (
         f"`{manifest['name']}`",
         manifest["data"]["name"],

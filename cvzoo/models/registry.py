@@ -43,6 +43,11 @@ def size_argument(name):
     return _SIZES[name]
 
 
+def has_argument(name, key):
+    """Whether an architecture has an argument."""
+    return key in inspect.signature(_BUILDERS[name]).parameters
+
+
 def argument(name, key, given):
     """The value of an argument of an architecture: the given one, or its default."""
     return given.get(key, inspect.signature(_BUILDERS[name]).parameters[key].default)

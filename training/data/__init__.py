@@ -35,6 +35,10 @@ _MODULES = {
 # are, see `training.data.windows`.
 WINDOW_OPTIONS = {"steps": 1000, "stride": 128, "protocol": "nazarov"}
 
+# And for videos: batches of an epoch, 0 for as many as the training videos make; 1 for
+# each video as two, its halves.
+VIDEO_OPTIONS = {"steps": 0, "half_videos": 0}
+
 
 class DataError(ValueError):
     """A data set that cannot be read."""

@@ -21,9 +21,9 @@ from training.data import DamagedDataError
 # Piano keys that networks tell apart: MIDI notes 21 (A0) to 104, as in paper 2.
 LOWEST_NOTE = 21
 NOTES = 84
-_PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 NOTE_NAMES = [
-    f"{_PITCH_CLASSES[note % 12]}{note // 12 - 1}"
+    f"{PITCH_CLASSES[note % 12]}{note // 12 - 1}"
     for note in range(LOWEST_NOTE, LOWEST_NOTE + NOTES)
 ]
 HERTZ = 11_000

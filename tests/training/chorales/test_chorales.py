@@ -136,7 +136,6 @@ def test_of_two_that_ask_at_once_one_renders(tmp_path, monkeypatch, bach):
 
     def render(folder, table):
         asked.append(folder)
-        folder.mkdir()
 
     monkeypatch.setattr(cache, "_render", render)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -153,7 +152,7 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch, bach):
     # Of a process that was killed.
     left = tmp_path / "chorales" / f"{cache.VERSION}.part"
     left.mkdir(parents=True)
-    with pytest.raises(DataError, match="could not be rendered.+No space left"):
+    with pytest.raises(DataError, match="could not be made.+No space left"):
         cache.prepare(tmp_path, TABLE)
     assert [path.name for path in (tmp_path / "chorales").iterdir()] == ["lock"]
 

@@ -1,14 +1,12 @@
 """The rendered data set on disk: made once, whole or not at all."""
 
-import contextlib
-import fcntl
 import itertools
 import shutil
 
 import numpy as np
 
 from training import workers
-from training.data import DataError
+from training.data import once
 from training.data.chorales import rendering, scores, works
 from training.data.folders import sets_folder
 from training.data.recordings import Writer
@@ -32,21 +30,12 @@ def prepare(data_dir=None, table=None):
     Returns:
         Folder that has one of each split.
     """
-    root = sets_folder(data_dir) / "chorales"
-    folder = root / VERSION
-    if folder.exists():
-        return folder
-    scores.folder()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _alone(root / "lock"):
-            if not folder.exists():
-                _render(folder, table or works.used())
-    except OSError as error:
-        raise DataError(
-            f"The data set 'chorales' could not be rendered, and none of it is in "
-            f"{folder}: {error}. Once that is put right, start the same command again."
-        ) from error
+    folder = sets_folder(data_dir) / "chorales" / VERSION
+    if not folder.exists():
+        scores.folder()  # Raises where music21 is not installed.
+        once.make(
+            folder, lambda aside: _render(aside, table or works.used()), "chorales"
+        )
     return folder
 
 
@@ -62,35 +51,20 @@ def renderings_of(split):
     return [(one, 0) for one in SPLITS if one.split("_")[0] == split]
 
 
-@contextlib.contextmanager
-def _alone(path):
-    """Waits until no other process is in here; the system frees what a kill leaves."""
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _render(folder, table):
-    """Renders all works into files beside the folder, and gives them its name."""
-    aside = folder.with_name(f"{folder.name}.part")
-    # Of a process that was killed.
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        pieces = aside / "pieces"
-        pieces.mkdir(parents=True)
-        with workers.pool(with_tensorflow=False) as pool:
-            jobs = [pool.submit(_render_work, work, pieces) for work in table]
-            found = workers.wait(jobs, f"rendering {len(jobs)} chorales")
-        done = list(itertools.chain.from_iterable(found))
-        for split in SPLITS:
-            with Writer(aside / split) as writer:
-                for part, name, path, performance in done:
-                    if part == split:
-                        add(writer, name, np.load(path), performance)
-        shutil.rmtree(pieces)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    """Renders works into a folder."""
+    pieces = folder / "pieces"
+    pieces.mkdir()
+    with workers.pool(with_tensorflow=False) as pool:
+        jobs = [pool.submit(_render_work, work, pieces) for work in table]
+        found = workers.wait(jobs, f"rendering {len(jobs)} chorales")
+    done = list(itertools.chain.from_iterable(found))
+    for split in SPLITS:
+        with Writer(folder / split) as writer:
+            for part, name, path, performance in done:
+                if part == split:
+                    add(writer, name, np.load(path), performance)
+    shutil.rmtree(pieces)
 
 
 def _render_work(work, folder):

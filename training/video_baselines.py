@@ -1,0 +1,97 @@
+"""What networks that label videos are compared with, beside `baselines`."""
+
+import numpy as np
+import sklearn.linear_model
+import sklearn.pipeline
+import sklearn.preprocessing
+
+import cvzoo
+from cvzoo import packing
+from cvzoo.layers.frames import OFFSET, STEP
+from training import stages
+from training.baselines import Row
+
+# Inverse strengths of the penalty; validation chooses.
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def label_prior(run):
+    """How often each label is there in training, whatever is seen."""
+    rates = run.data.labels("train").mean(axis=0)
+
+    def scores(split):
+        return np.broadcast_to(rates, (run.data.size(split), len(rates)))
+
+    return _row(run, "label prior", {"rates": rates}, scores)
+
+
+def mean_frame_linear(run):
+    """Logistic regression on the mean frame, one for each label."""
+    inputs = {split: mean_frames(run.data, split) for split in run.data.splits}
+    labels = run.data.labels("train")
+    chosen_by = run.data.held_out[0]
+    best = -1
+    for penalty in PENALTIES:
+        fitted = [_fitted(penalty, inputs["train"], column) for column in labels.T]
+        metric = cvzoo.GlobalAveragePrecision()
+        metric.update_state(
+            run.data.labels(chosen_by), _scores(fitted, inputs[chosen_by])
+        )
+        if metric.result() > best:
+            best, models = metric.result(), fitted
+    tensors = {
+        "kernel": np.stack([model[-1].coef_[0] for model in models], axis=1),
+        "bias": np.array([model[-1].intercept_[0] for model in models]),
+    }
+    # Of the standardization, which is the same in all of them.
+    scaler = models[0][0]
+    tensors |= {"mean": scaler.mean_, "scale": scaler.scale_}
+    return _row(
+        run,
+        "logistic regression on the mean frame",
+        tensors,
+        lambda split: _scores(models, inputs[split]),
+    )
+
+
+ROWS = {function.__name__: function for function in (label_prior, mean_frame_linear)}
+
+
+def mean_frames(data, split):
+    """Mean features of the frames of each video of a split, `(videos, features)`."""
+    found = []
+    for (rgb, *_, counts), _ in data.videos[split].batches(64):
+        rgb, counts = rgb.numpy(), counts.numpy()
+        is_there = np.arange(rgb.shape[1]) < counts[:, None]
+        sums = np.einsum("btf,bt->bf", rgb, is_there, dtype=np.float64)
+        found.append(sums / np.maximum(counts, 1)[:, None] * STEP + OFFSET)
+    return np.concatenate(found)
+
+
+def _fitted(penalty, inputs, labels):
+    return sklearn.pipeline.make_pipeline(
+        sklearn.preprocessing.StandardScaler(),
+        sklearn.linear_model.LogisticRegression(C=penalty, max_iter=1000),
+    ).fit(inputs, labels)
+
+
+def _scores(models, inputs):
+    return np.stack([model.decision_function(inputs) for model in models], axis=1)
+
+
+def _row(run, name, tensors, scores_of):
+    """The row of what scores the videos of a split, by some tensors."""
+    found = {}
+    for split in run.data.held_out:
+        for key, metric in run.data.metrics(split).items():
+            metric.update_state(run.data.labels(split), scores_of(split))
+            found[key] = {name: metric.result()}
+    tensors = {key: np.float32(value) for key, value in tensors.items()}
+    return Row(
+        name,
+        sum(np.count_nonzero(value) for value in tensors.values()),
+        len(packing.pack(tensors)),
+        found.get("validation", {}).get(name),
+        found["test"][name],
+        more=stages.other_tests(found, name),
+    )

@@ -1,0 +1,198 @@
+"""Videos in shards as a recipe's examples: their frames, or the mean of these."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import cvzoo
+import training.data
+from cvzoo.layers import FrameSampler
+from cvzoo.models import registry
+from training import sharing
+from training.data import VIDEO_OPTIONS
+from training.examples import Data
+from training.scoring import Scoring
+
+# Videos of a batch of an evaluation: 64 of 300 frames are 22 MB.
+EVALUATED = 64
+# Scores of the test videos with frames that are drawn, as in paper 1's runs.
+OF_RANDOM_FRAMES = "test_random_frames"
+
+
+class VideoData(Data):
+    """Videos of YouTube-8M's kind, which are read from their shards in each epoch.
+
+    Networks of frames take those, others the mean of a video's features. The order of
+    an epoch depends on (seed, epoch) only.
+
+    The recipe's data have as options `steps`, the batches of an epoch, 0 for as many
+    as make each video come once; and `half_videos`, 1 for batches of twice as many
+    halves of videos.
+
+    Attributes:
+        videos: Split → its `training.data.youtube8m.reading.Videos`.
+        audio: Whether the network hears sound.
+    """
+
+    def __init__(self, config, strategy=None):
+        super().__init__(config, strategy)
+        steps, self.half_videos = (
+            self.options.get(name, default) for name, default in VIDEO_OPTIONS.items()
+        )
+        self.audio = hears(config["model"])
+        self.splits = list(self.source.SPLITS)
+        self.videos = {split: videos_of(config, split) for split in self.splits}
+        count = self.videos["train"].count
+        self.steps_per_epoch = steps or -(-count // self.batch_size)
+        self.n_train = steps * self.batch_size or count
+        self.accumulate = Scoring(self.strategy)
+
+    def training(self, epochs, first=0):
+        """Batches of epochs `first` to `epochs - 1`, one after the other."""
+        return sharing.shards_batches(
+            lambda size, share: self._epochs(first, epochs, size, share),
+            self.strategy,
+            self.batch_size,
+        )
+
+    def _epochs(self, first, epochs, batch_size, share):
+        """A worker's batches of some epochs, of as many steps each."""
+
+        def epoch(number):
+            batches = self.videos["train"].batches(
+                batch_size,
+                audio=self.audio,
+                seed=(self.seed, number),
+                half_videos=bool(self.half_videos),
+                share=share,
+            )
+            return batches.repeat().take(self.steps_per_epoch)
+
+        return tf.data.Dataset.range(first, epochs).flat_map(epoch)
+
+    def evaluation(self, split):
+        """Batches of a split, in order, and how many there are."""
+        batches = self.videos[split].batches(EVALUATED, audio=self.audio)
+        return sharing.evaluation_batches(batches.prefetch(2), self.strategy)
+
+    def metrics(self, split):
+        """What scores of a split are called → a metric for each, without scores yet.
+
+        Of `test` there are others: the mean over classes of the average precision,
+        Hit@1 and PERR.
+        """
+        found = {split: cvzoo.GlobalAveragePrecision()}
+        if split == "test":
+            found |= {
+                "test_MAP": cvzoo.MeanAveragePrecision(),
+                "test_Hit@1": cvzoo.HitAtOne(),
+                "test_PERR": cvzoo.PrecisionAtEqualRecallRate(),
+            }
+        return found
+
+    def scores(self, model):
+        """Name of `metrics` → its result, of all splits.
+
+        Of a network that draws frames there is GAP@20 where it draws them in
+        evaluation too.
+        """
+        found = {}
+        for split in self.held_out:
+            metrics = self.metrics(split)
+            self.accumulate(tuple(metrics.values()), model, self.evaluation(split))
+            found |= {name: metric.result() for name, metric in metrics.items()}
+        samplers = [one for one in model.layers if isinstance(one, FrameSampler)]
+        if samplers and "test" in found:
+            found[OF_RANDOM_FRAMES] = self._score_of_random(model, samplers)
+        return found
+
+    def _score_of_random(self, model, samplers):
+        metric = cvzoo.GlobalAveragePrecision()
+        with _random_frames(samplers, self.seed):
+            # Another one, as it keeps what it traced.
+            Scoring(self.strategy)(metric, model, self.evaluation("test"))
+        return metric.result()
+
+    def score(self, model, split):
+        """The exact GAP@20 of a split."""
+        metric = cvzoo.GlobalAveragePrecision()
+        self.accumulate(metric, model, self.evaluation(split))
+        return metric.result()
+
+    def measures(self, model, split):
+        """The loss and metrics on a split; GAP@20 is the exact one."""
+        return super().measures(model, split) | {self.metric: self.score(model, split)}
+
+    def arrays(self, split, first=None):
+        """Inputs and labels of a split, or of its first videos, as numpy arrays.
+
+        Inputs are one array, or a list of arrays where a network has several.
+        """
+        size = first or self.size(split)
+        batches = self.videos[split].batches(size, audio=self.audio)
+        inputs, labels = batches.take(1).get_single_element()
+        arrays = [np.asarray(one) for one in keras.tree.flatten(inputs)]
+        return arrays if len(arrays) > 1 else arrays[0], labels.numpy()
+
+    def labels(self, split):
+        """Labels of all videos of a split, float32 `(videos, classes)`."""
+        batches = self.videos[split].batches(EVALUATED)
+        return np.concatenate([labels.numpy() for _, labels in batches])
+
+    def size(self, split):
+        """Number of videos of a split."""
+        return self.videos[split].count
+
+    def expected_of_model(self):
+        """Arguments that an architecture must have for the data."""
+        videos = self.videos["train"]
+        widths = list(videos.features.values())
+        if videos.level == "video":
+            return {"input_shape": [sum(widths)], "classes": videos.classes}
+        expected = {"features": widths[0], "classes": videos.classes}
+        if self.audio:
+            expected["audio_features"] = videos.features.get("audio")
+        return expected
+
+
+def videos_of(config, split):
+    """Videos of a split, as the network of a recipe takes them.
+
+    Args:
+        config: A recipe whose data set has videos.
+        split: Name of the split.
+
+    Returns:
+        `training.data.youtube8m.reading.Videos`.
+    """
+    source = training.data.find(config["data"]["name"])
+    used = {"name", "batch_size", *VIDEO_OPTIONS}
+    options = {key: one for key, one in config["data"].items() if key not in used}
+    level = "frame" if _takes_frames(config["model"]) else "video"
+    return source.videos(split, level=level, **options)
+
+
+def hears(model):
+    """Whether the network of a recipe takes frames of sound."""
+    return _takes_frames(model) and registry.argument(model["name"], "audio", model)
+
+
+def _takes_frames(model):
+    return registry.has_argument(model["name"], "bags")
+
+
+@contextlib.contextmanager
+def _random_frames(samplers, seed):
+    """Lets layers draw frames in evaluation too, the same each time."""
+    kept = [(one.evaluation, one.seed_generator.state.numpy()) for one in samplers]
+    try:
+        for layer in samplers:
+            layer.evaluation = "random"
+            layer.seed_generator.state.assign([seed, 0])
+        yield
+    finally:
+        for layer, (evaluation, state) in zip(samplers, kept, strict=True):
+            layer.evaluation = evaluation
+            layer.seed_generator.state.assign(state)
