@@ -4,11 +4,13 @@ import warnings
 
 import numpy as np
 
-_LARGEST_INTEGER = 2**53  # Up to which float64 has them all.
-
-
-class NaNScoresError(ValueError):
-    """Scores that are NaN have no order."""
+from cvzoo.metrics.chunks import (
+    NaNScoresError,
+    check_same_shape,
+    exact_floats,
+    is_positive,
+    join,
+)
 
 
 class PooledAveragePrecision:
@@ -68,22 +70,13 @@ class PooledAveragePrecision:
                 of `classes`.
         """
         labels, scores = np.asarray(labels), np.asarray(scores)
-        if labels.shape != scores.shape:
-            raise ValueError(
-                "Labels and scores must have the same shape. Received: labels of "
-                f"{labels.shape}, scores of {scores.shape}"
-            )
+        check_same_shape(labels, scores)
         if self.classes is not None:
             labels, scores = (self._of_classes(array) for array in (labels, scores))
-        is_positive = labels == 1
-        is_wrong = ~(is_positive | (labels == 0))
-        if np.any(is_wrong):
-            raise ValueError(
-                f"Labels must be 0 or 1. Received: {np.unique(labels[is_wrong])[:5]}"
-            )
-        scores = _exact_floats(scores)
-        self._positives.append(scores[is_positive])
-        self._negatives.append(scores[~is_positive])
+        which = is_positive(labels)
+        scores = exact_floats(scores)
+        self._positives.append(scores[which])
+        self._negatives.append(scores[~which])
 
     def _of_classes(self, array):
         size = array.shape[-1] if array.ndim else 0
@@ -114,14 +107,14 @@ class PooledAveragePrecision:
     def get_state(self):
         """The scores, `{"positives": array, "negatives": array}`, in any order."""
         return {
-            "positives": _join(self._positives).copy(),
-            "negatives": _join(self._negatives).copy(),
+            "positives": join(self._positives).copy(),
+            "negatives": join(self._negatives).copy(),
         }
 
     def set_state(self, state):
         """Takes over what `get_state` gave."""
-        self._positives = [_exact_floats(np.array(state["positives"]))]
-        self._negatives = [_exact_floats(np.array(state["negatives"]))]
+        self._positives = [exact_floats(np.array(state["positives"]))]
+        self._negatives = [exact_floats(np.array(state["negatives"]))]
 
     def result(self):
         """The average precision, a float.
@@ -131,7 +124,7 @@ class PooledAveragePrecision:
             NaNScoresError: Some are NaN. Not before, so that of several workers none
                 waits for another that raised.
         """
-        positives, negatives = _join(self._positives), _join(self._negatives)
+        positives, negatives = join(self._positives), join(self._negatives)
         for scores in (positives, negatives):
             # Alone, so that neither places nor labels have to be moved with them.
             scores.sort()
@@ -161,36 +154,6 @@ def _average_precision(positives, negatives):
     false = len(negatives) - np.searchsorted(negatives, positives[first])
     gained = np.diff(np.append(first, len(positives)))
     return float(np.sum(gained * (above / (above + false))) / len(positives))
-
-
-def _join(chunks):
-    """The one array that a list of them becomes."""
-    if len(chunks) != 1:
-        chunks[:] = [np.concatenate(chunks) if chunks else np.empty(0, np.float32)]
-    return chunks[0]
-
-
-def _exact_floats(scores):
-    """Scores as float32 where that changes none of them, otherwise as float64."""
-    # float16, bfloat16, and integers of up to 16 bits.
-    if np.can_cast(scores.dtype, np.float32):
-        return scores.astype(np.float32, copy=False)
-    if not np.can_cast(scores.dtype, np.float64):
-        raise ValueError(
-            "Scores must be real numbers of no more than 64 bits. Received: "
-            f"{scores.dtype}"
-        )
-    if scores.dtype.kind in "iu" and scores.size:
-        extreme = max(int(scores.max()), -int(scores.min()))
-        if extreme > _LARGEST_INTEGER:
-            raise ValueError(
-                "Scores that are integers must be within ±2^53, where float64 tells "
-                f"them apart. Received: {extreme}"
-            )
-    scores = scores.astype(np.float64, copy=False)
-    with np.errstate(over="ignore"):
-        narrow = scores.astype(np.float32)
-    return narrow if np.array_equal(narrow, scores, equal_nan=True) else scores
 
 
 def _checked_classes(classes):
