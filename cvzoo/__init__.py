@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "ARD": "cvzoo.layers",
     "BinnedAveragePrecision": "cvzoo.metrics",
+    "BinnedGlobalAveragePrecision": "cvzoo.metrics",
     "Compression": "cvzoo.compressing",
     "CompressionReport": "cvzoo.reporting",
     "EarlyStoppingRule": "cvzoo.callbacks",

@@ -7,7 +7,7 @@ from keras import ops as kops
 
 from cvzoo.catalogue import PresetError
 from cvzoo.losses import MultiLabelCrossEntropy
-from cvzoo.metrics import BinnedAveragePrecision
+from cvzoo.metrics import BinnedAveragePrecision, BinnedGlobalAveragePrecision
 
 LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
@@ -15,7 +15,12 @@ LOSSES = {
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
     "multi_label_cross_entropy": MultiLabelCrossEntropy,
 }
-METRICS = ("accuracy", "average_precision")
+# Those of cvzoo, which have to know whether scores are logits.
+_BINNED = {
+    "average_precision": BinnedAveragePrecision,
+    "global_average_precision": BinnedGlobalAveragePrecision,
+}
+METRICS = ("accuracy", *_BINNED)
 LARGEST = 1e30  # Below the largest float32.
 _KEYS = ("loss", "from_logits", "metrics", "learning_rate", "global_clipnorm")
 _OPTIONAL = ("clipnorm",)
@@ -46,8 +51,8 @@ def compile_model(model, settings, adam=keras.optimizers.Adam):
 
 
 def _metric(name, from_logits):
-    if name == "average_precision":
-        return BinnedAveragePrecision(from_logits=from_logits)
+    if name in _BINNED:
+        return _BINNED[name](from_logits=from_logits)
     return name
 
 
@@ -107,8 +112,8 @@ def _named_metrics(metrics, from_logits):
     for metric in metrics:
         if isinstance(metric, dict):
             metric = keras.saving.deserialize_keras_object(metric)
-        if isinstance(metric, BinnedAveragePrecision):
-            usual = BinnedAveragePrecision(from_logits=from_logits)
+        if type(metric) in _BINNED.values():
+            usual = type(metric)(from_logits=from_logits)
             is_usual = metric.get_config() == usual.get_config()
             metric = usual.name if is_usual else None
         if metric not in METRICS:

@@ -66,6 +66,17 @@ def test_the_binned_average_precision_is_kept_and_scores_logits(tmp_path):
     assert found["average_precision"] == pytest.approx(expected, abs=0.01)
 
 
+def test_the_binned_global_average_precision_is_kept(tmp_path):
+    metric = cvzoo.BinnedGlobalAveragePrecision()
+    model = compiled("binary_crossentropy", [metric])
+    loaded = cvzoo.from_preset(cvzoo.save_preset(model, tmp_path / "preset"))
+    assert kept(tmp_path / "preset")["metrics"] == ["global_average_precision"]
+    inputs = np.ones((4, *loaded.input_shape[1:]), np.float32)
+    labels = np.ones((4, loaded.output_shape[-1]))
+    found = loaded.evaluate(inputs, labels, return_dict=True, verbose=0)
+    assert set(found) == {"loss", "global_average_precision"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -74,6 +85,7 @@ def test_the_binned_average_precision_is_kept_and_scores_logits(tmp_path):
         {"metrics": [keras.metrics.AUC()]},
         # Its scores would be logits, and the loss' are not.
         {"metrics": [cvzoo.BinnedAveragePrecision()]},
+        {"metrics": [cvzoo.BinnedGlobalAveragePrecision(10, from_logits=True)]},
         {"optimizer": keras.optimizers.SGD(0.1)},
         {"loss_weights": [2.0]},
     ],

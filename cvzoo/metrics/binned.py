@@ -7,8 +7,63 @@ import numpy as np
 from keras import ops as kops
 
 
+class BinnedMetric(keras.metrics.Metric):
+    """Numbers of scores by bin, equally wide in the logit; 0 is that of the largest.
+
+    Args:
+        bins, limit, from_logits: As of `BinnedAveragePrecision`.
+        histograms, others: The variable `counts` has as many, and as many other ones.
+        name, dtype: As of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, bins, limit, from_logits, histograms, others, name, dtype):
+        super().__init__(name=name, dtype=dtype)
+        if not (isinstance(bins, numbers.Integral) and bins > 0 and limit > 0):
+            raise ValueError(
+                "`bins` must be a whole number, and it and `limit` positive. Received: "
+                f"bins={bins!r}, limit={limit!r}"
+            )
+        self.bins, self.limit = int(bins), float(limit)
+        self.from_logits = from_logits
+        self.counts = self.add_variable(
+            (histograms * self.bins + others,),
+            "zeros",
+            dtype=_counting_dtype(),
+            name="counts",
+        )
+
+    def _logits(self, scores):
+        """Logits of the scores; NaN where one is NaN, or no probability."""
+        return scores if self.from_logits else kops.log(scores) - kops.log1p(-scores)
+
+    def _is_known(self, labels, logits):
+        """Which labels are 0 or 1, and have a score that can be."""
+        is_label = kops.logical_or(kops.equal(labels, 0), kops.equal(labels, 1))
+        return kops.logical_and(is_label, kops.logical_not(kops.isnan(logits)))
+
+    def _bin(self, logits):
+        """The bin of each logit."""
+        places = (self.limit - logits) * (self.bins / (2 * self.limit))
+        # NaN stays within the bins too.
+        places = kops.where(kops.isnan(places), 0.0, places)
+        return kops.cast(kops.clip(places, 0, self.bins - 1), "int32")
+
+    def _floats(self, *counts):
+        dtype = keras.backend.result_type(self.dtype, "float32")
+        return [kops.cast(one, dtype) for one in counts]
+
+    def get_config(self):
+        config = super().get_config()
+        config |= {
+            "bins": self.bins,
+            "limit": self.limit,
+            "from_logits": self.from_logits,
+        }
+        return config
+
+
 @keras.saving.register_keras_serializable("cvzoo")
-class BinnedAveragePrecision(keras.metrics.Metric):
+class BinnedAveragePrecision(BinnedMetric):
     """Average precision over all scores together, from two histograms of them.
 
     For `compile`, where a metric cannot grow; `PooledAveragePrecision` is exact. Bins
@@ -48,18 +103,8 @@ class BinnedAveragePrecision(keras.metrics.Metric):
         name="average_precision",
         dtype=None,
     ):
-        super().__init__(name=name, dtype=dtype)
-        if not (isinstance(bins, numbers.Integral) and bins > 0 and limit > 0):
-            raise ValueError(
-                "`bins` must be a whole number, and it and `limit` positive. Received: "
-                f"bins={bins!r}, limit={limit!r}"
-            )
-        self.bins, self.limit = int(bins), float(limit)
-        self.from_logits = from_logits
         # Negatives by bin, positives by bin, and what is neither.
-        self.counts = self.add_variable(
-            (2 * self.bins + 1,), "zeros", dtype=_counting_dtype(), name="counts"
-        )
+        super().__init__(bins, limit, from_logits, 2, 1, name, dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Counts the scores of a batch.
@@ -69,47 +114,25 @@ class BinnedAveragePrecision(keras.metrics.Metric):
             y_pred: Scores of the same shape.
             sample_weight: Not to be given: whole scores are counted.
         """
-        if sample_weight is not None:
-            raise ValueError(
-                "BinnedAveragePrecision takes no sample weights. Give it to `compile` "
-                "in `metrics`, and not in `weighted_metrics`."
-            )
+        check_no_weights(self, sample_weight)
         labels, scores = (
             kops.convert_to_tensor(one, "float32") for one in (y_true, y_pred)
         )
         _check_shapes(labels, scores)
         labels, scores = (kops.reshape(one, (-1,)) for one in (labels, scores))
-        if not self.from_logits:
-            scores = kops.log(scores) - kops.log1p(-scores)
+        scores = self._logits(scores)
         is_positive = kops.equal(labels, 1)
-        is_known = kops.logical_and(
-            kops.logical_or(is_positive, kops.equal(labels, 0)),
-            kops.logical_not(kops.isnan(scores)),
-        )
+        is_known = self._is_known(labels, scores)
         bins = self._bin(scores) + self.bins * kops.cast(is_positive, "int32")
         bins = kops.where(is_known, bins, 2 * self.bins)
         ones = kops.ones_like(bins, dtype=self.counts.dtype)
         counts = kops.segment_sum(ones, bins, num_segments=2 * self.bins + 1)
         self.counts.assign(self.counts + counts)
 
-    def _bin(self, logits):
-        """The bin of each logit; 0 is that of the largest."""
-        places = (self.limit - logits) * (self.bins / (2 * self.limit))
-        # NaN stays within the bins too.
-        places = kops.where(kops.isnan(places), 0.0, places)
-        return kops.cast(kops.clip(places, 0, self.bins - 1), "int32")
-
     def result(self):
         negatives, positives, wrong = self._split(self.counts)
-        # Cumulative in whole numbers, as float32 would lose some.
-        above = kops.cumsum(positives) - positives, kops.cumsum(negatives) - negatives
-        dtype = keras.backend.result_type(self.dtype, "float32")
-        true, false, p, n = (
-            kops.cast(one, dtype) for one in (*above, positives, negatives)
-        )
-        middle = true + (p + 1) / 2
-        total = kops.maximum(kops.sum(p), 1)
-        value = kops.sum(p / total * (middle / (middle + false + n / 2)))
+        total = kops.sum(positives)
+        value = binned_precision(self._floats, positives, negatives, total)
         return kops.where(wrong > 0, float("nan"), value)
 
     def bounds(self):
@@ -119,28 +142,57 @@ class BinnedAveragePrecision(keras.metrics.Metric):
         """
         counts = kops.convert_to_numpy(self.counts)
         negatives, positives, wrong = self._split(counts.astype(np.float64))
-        if wrong or not np.any(positives):
-            return (np.nan, np.nan) if wrong else (0.0, 0.0)
-        true, false = np.cumsum(positives), np.cumsum(negatives)
-        highest = positives * true / np.maximum(true + false - negatives, 1)
-        # Σ_i (T + i)/(T + i + F + n) = p − (F + n) Σ_i 1/(T + i + F + n); as 1/x is
-        # convex, each term is at most its integral from i − ½ to i + ½.
-        middle = true - positives + false + 0.5
-        lowest = positives - false * np.log1p(positives / middle)
         total = np.sum(positives)
-        return float(np.sum(lowest) / total), float(np.sum(highest) / total)
+        if wrong or not total:
+            return (np.nan, np.nan) if wrong else (0.0, 0.0)
+        return (
+            lower_bound(positives, negatives, total),
+            upper_bound(positives, negatives, total),
+        )
 
     def _split(self, counts):
         return counts[: self.bins], counts[self.bins : -1], counts[-1]
 
-    def get_config(self):
-        config = super().get_config()
-        config |= {
-            "bins": self.bins,
-            "limit": self.limit,
-            "from_logits": self.from_logits,
-        }
-        return config
+
+def binned_precision(as_floats, positives, negatives, total):
+    """`Σ p/total · (T + (p + 1)/2) / (T + (p + 1)/2 + F + n/2)` over bins.
+
+    Args:
+        as_floats: Function that makes floats of integers.
+        positives, negatives: Their numbers by bin, integers, that of the largest scores
+            first.
+        total: Number of all positives, those that are in no bin included.
+    """
+    # Cumulative in whole numbers, as float32 would lose some.
+    above = kops.cumsum(positives) - positives, kops.cumsum(negatives) - negatives
+    true, false, p, n, total = as_floats(*above, positives, negatives, total)
+    middle = true + (p + 1) / 2
+    return kops.sum(p / kops.maximum(total, 1) * (middle / (middle + false + n / 2)))
+
+
+def upper_bound(positives, negatives, total):
+    """Of the average precision of scores of these numbers by bin, float64 arrays."""
+    true, false = np.cumsum(positives), np.cumsum(negatives)
+    highest = positives * true / np.maximum(true + false - negatives, 1)
+    return float(np.sum(highest) / total)
+
+
+def lower_bound(positives, negatives, total):
+    """As `upper_bound`, from below."""
+    true, false = np.cumsum(positives), np.cumsum(negatives)
+    # Σ_i (T + i)/(T + i + F + n) = p − (F + n) Σ_i 1/(T + i + F + n); as 1/x is
+    # convex, each term is at most its integral from i − ½ to i + ½.
+    middle = true - positives + false + 0.5
+    lowest = positives - false * np.log1p(positives / middle)
+    return float(np.sum(lowest) / total)
+
+
+def check_no_weights(metric, sample_weight):
+    if sample_weight is not None:
+        raise ValueError(
+            f"{type(metric).__name__} takes no sample weights. Give it to `compile` "
+            "in `metrics`, and not in `weighted_metrics`."
+        )
 
 
 def _counting_dtype():
