@@ -5,6 +5,12 @@ import tensorflow as tf
 
 from training.keras_gaps import has_several_workers
 
+# Of arrays that can be sent: a number says which one it is.
+_DTYPES = [
+    np.dtype(name)
+    for name in ("float32", "float64", "int64", "uint64", "int32", "uint8", "bool")
+]
+
 
 class Scoring:
     """Adds a model's scores of a data set to a metric: each replica scores its share.
@@ -25,7 +31,8 @@ class Scoring:
         """Adds the scores.
 
         Args:
-            metric: `cvzoo.PooledAveragePrecision`, or a tuple of them.
+            metric: `cvzoo.PooledAveragePrecision`, `cvzoo.GlobalAveragePrecision` or
+                one like them, or a tuple of some.
             model: A Keras model of one output.
             data: Batches and how many there are, from `sharing.evaluation_batches`.
         """
@@ -56,43 +63,89 @@ class Scoring:
 
 
 def gather(metric, strategy):
-    """Gives the metric of each worker the scores of all.
+    """Gives the metric of each worker what those of all have kept.
 
     All workers must call it at the same place of the program.
 
     Args:
-        metric: `cvzoo.PooledAveragePrecision`, of the same classes on each worker.
+        metric: `cvzoo.PooledAveragePrecision`, `cvzoo.GlobalAveragePrecision` or one
+            like them, of the same arguments on each worker: the arrays of several
+            `get_state`, one after another, are a state that `set_state` takes.
         strategy: From `distribution.make_strategy`.
+
+    Raises:
+        ValueError: The rows of workers have different sizes, as with other classes;
+            on each of them.
     """
     if not has_several_workers(strategy):
         return
-    state = metric.get_state()
-    positives, negatives = state["positives"], state["negatives"]
-    # One that does not count for each replica: TensorFlow 2.21 crashes where a share
-    # is empty.
-    padding = np.zeros(_local_replicas(strategy), np.float32)
-    scores = np.concatenate([positives, negatives, padding])
-    labels = np.repeat([1, 0, 2], [len(positives), len(negatives), len(padding)])
-    # `gather` wants one type on all workers; float64 changes no score.
-    widths = _gather(np.full(len(padding), scores.itemsize), strategy)
-    dtype = np.float64 if np.any(widths == 8) else np.float32
-    scores = _gather(scores.astype(dtype), strategy)
-    labels = _gather(labels.astype(dtype), strategy)
+    local, state = _local_replicas(strategy), metric.get_state()
+    shares = {name: np.array_split(array, local) for name, array in state.items()}
+    forms = [
+        np.array([[_form(own[replica]) for own in shares.values()]], np.int64)
+        for replica in range(local)
+    ]
+    # Of each replica and array; then all workers know which of them raises.
+    lengths, widths, dtypes = np.moveaxis(_gather(forms, strategy), -1, 0)
+    _check_widths(list(shares), lengths, widths)
     metric.set_state(
-        {"positives": scores[labels == 1], "negatives": scores[labels == 0]}
+        {
+            name: _gather_rows(
+                own, lengths[:, place], widths[:, place], dtypes[:, place], strategy
+            )
+            for place, (name, own) in enumerate(shares.items())
+        }
     )
+
+
+def _form(array):
+    """Number of rows, size of one (-1: a single number), and type."""
+    width = -1 if array.ndim == 1 else array.shape[1]
+    return len(array), width, _DTYPES.index(array.dtype)
+
+
+def _check_widths(names, lengths, widths):
+    for place, name in enumerate(names):
+        found = sorted({*widths[lengths[:, place] > 0, place].tolist()})
+        if len(found) > 1:
+            raise ValueError(
+                "All workers must have the same classes. Received: rows of "
+                f"{' and '.join(map(str, found))} {name}."
+            )
+
+
+def _gather_rows(shares, lengths, widths, dtypes, strategy):
+    """All workers' rows of an array, of which `shares` are this one's."""
+    if not lengths.any():
+        return np.concatenate(shares)
+    # A worker without rows may not know how wide they are. `gather` wants one type on
+    # all workers; float64 changes no float32, and int64 has all bits of uint64.
+    size = () if widths.max() < 0 else (widths.max(),)
+    dtype = np.result_type(*(_DTYPES[one] for one in dtypes))
+    sent = dtype if dtype.kind == "f" else np.dtype(np.int64)
+    # One row that does not count for each replica: TensorFlow 2.21 crashes where a
+    # share is empty.
+    padding = np.zeros((1, *size), sent)
+    padded = [
+        np.concatenate([share.reshape(-1, *size).astype(sent), padding])
+        if len(share)
+        else padding
+        for share in shares
+    ]
+    rows = _gather(padded, strategy)
+    return np.delete(rows, np.cumsum(lengths + 1) - 1, axis=0).astype(dtype)
 
 
 def _local_replicas(strategy):
     return len(strategy.extended.worker_devices)
 
 
-def _gather(array, strategy):
+def _gather(shares, strategy):
     """All workers' arrays, one after another; each replica sends a share of its own."""
-    local = _local_replicas(strategy)
-    shares = np.array_split(array, local)
     mine = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(shares[context.replica_id_in_sync_group % local])
+        lambda context: tf.constant(
+            shares[context.replica_id_in_sync_group % len(shares)]
+        )
     )
     # Each `gather` is traced anew, of which TensorFlow would warn each time.
     logger = tf.get_logger()

@@ -3,6 +3,7 @@
 python -m training.launch --local 2 --module tests.training.cluster_worker FOLDER
 """
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -142,6 +143,28 @@ def shares_of_scores(case):
 CASES_OF_SCORES = ("plain", "one has none", "one is wider", "tiny")
 
 
+def ranked(strategy, shares):
+    """Results of metrics of videos, of which each worker has its share."""
+    labels, scores = shares[strategy.cluster_resolver.task_id]
+    found = []
+    for kind in RANKED:
+        metric = kind()
+        if len(labels):
+            metric.update_state(labels.reshape(-1, 5), scores.reshape(-1, 5))
+        scoring.gather(metric, strategy)
+        found.append(metric.result())
+    return np.array(found)
+
+
+RANKED = (
+    cvzoo.GlobalAveragePrecision,
+    cvzoo.HitAtOne,
+    cvzoo.PrecisionAtEqualRecallRate,
+    cvzoo.MeanAveragePrecision,
+    functools.partial(cvzoo.MeanAveragePrecision, 3),
+)
+
+
 def evaluated(strategy):
     """Average precisions of a network, as a callback evaluates them, by epoch."""
     inputs, labels = examples()
@@ -208,7 +231,9 @@ def main(folder):
         "average precisions": evaluated(strategy),
     }
     for case in CASES_OF_SCORES:
-        results[f"pooled, {case}"] = pooled(strategy, shares_of_scores(case))
+        shares = shares_of_scores(case)
+        results[f"pooled, {case}"] = pooled(strategy, shares)
+        results[f"ranked, {case}"] = ranked(strategy, shares)
     for name in MODELS:
         found = learn(strategy, name)
         results.update({f"{name}/{key}": value for key, value in found.items()})

@@ -213,6 +213,20 @@ def test_each_worker_has_the_scores_of_all(cluster, case):
         np.testing.assert_array_equal(np.sort(negatives), np.sort(state["negatives"]))
 
 
+@pytest.mark.parametrize("case", cluster_worker.CASES_OF_SCORES)
+def test_each_worker_has_the_videos_of_all(cluster, case):
+    shares = cluster_worker.shares_of_scores(case)
+    labels, scores = (
+        np.concatenate(each).reshape(-1, 5) for each in zip(*shares, strict=True)
+    )
+    metrics = [kind() for kind in cluster_worker.RANKED]
+    for metric in metrics:
+        metric.update_state(labels, scores)
+    for worker in cluster:
+        found = worker[f"ranked, {case}"].tolist()
+        assert found == [metric.result() for metric in metrics]
+
+
 def test_workers_evaluate_what_one_device_does(cluster):
     expected = cluster_worker.evaluated(tf.distribute.get_strategy())
     first, second = (worker["average precisions"] for worker in cluster)
