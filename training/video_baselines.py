@@ -2,7 +2,6 @@
 
 import numpy as np
 import sklearn.linear_model
-import sklearn.pipeline
 import sklearn.preprocessing
 
 import cvzoo
@@ -13,6 +12,8 @@ from training.baselines import Row
 
 # Inverse strengths of the penalty; validation chooses.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+# Of a label that all training videos have, or none.
+LARGEST_LOGIT = 10.0
 
 
 def label_prior(run):
@@ -27,30 +28,29 @@ def label_prior(run):
 
 def mean_frame_linear(run):
     """Logistic regression on the mean frame, one for each label."""
-    inputs = {split: mean_frames(run.data, split) for split in run.data.splits}
+    scaler = sklearn.preprocessing.StandardScaler()
+    scaler.fit(mean_frames(run.data, "train"))
+    inputs = {
+        split: scaler.transform(mean_frames(run.data, split))
+        for split in run.data.splits
+    }
     labels = run.data.labels("train")
     chosen_by = run.data.held_out[0]
     best = -1
     for penalty in PENALTIES:
         fitted = [_fitted(penalty, inputs["train"], column) for column in labels.T]
+        kernel, bias = (np.stack(part, axis=-1) for part in zip(*fitted, strict=True))
         metric = cvzoo.GlobalAveragePrecision()
         metric.update_state(
-            run.data.labels(chosen_by), _scores(fitted, inputs[chosen_by])
+            run.data.labels(chosen_by), inputs[chosen_by] @ kernel + bias
         )
         if metric.result() > best:
-            best, models = metric.result(), fitted
-    tensors = {
-        "kernel": np.stack([model[-1].coef_[0] for model in models], axis=1),
-        "bias": np.array([model[-1].intercept_[0] for model in models]),
-    }
-    # Of the standardization, which is the same in all of them.
-    scaler = models[0][0]
-    tensors |= {"mean": scaler.mean_, "scale": scaler.scale_}
+            best, tensors = metric.result(), {"kernel": kernel, "bias": bias}
     return _row(
         run,
         "logistic regression on the mean frame",
-        tensors,
-        lambda split: _scores(models, inputs[split]),
+        tensors | {"mean": scaler.mean_, "scale": scaler.scale_},
+        lambda split: inputs[split] @ tensors["kernel"] + tensors["bias"],
     )
 
 
@@ -69,14 +69,13 @@ def mean_frames(data, split):
 
 
 def _fitted(penalty, inputs, labels):
-    return sklearn.pipeline.make_pipeline(
-        sklearn.preprocessing.StandardScaler(),
-        sklearn.linear_model.LogisticRegression(C=penalty, max_iter=1000),
-    ).fit(inputs, labels)
-
-
-def _scores(models, inputs):
-    return np.stack([model.decision_function(inputs) for model in models], axis=1)
+    """Weights `(features,)` and bias of one label."""
+    rate = labels.mean()
+    if rate in (0, 1):
+        return np.zeros(inputs.shape[1]), np.sign(rate - 0.5) * LARGEST_LOGIT
+    model = sklearn.linear_model.LogisticRegression(C=penalty, max_iter=1000)
+    model.fit(inputs, labels)
+    return model.coef_[0], model.intercept_[0]
 
 
 def _row(run, name, tensors, scores_of):

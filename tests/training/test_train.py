@@ -127,9 +127,8 @@ ONE_STAGE = "dcnn_low_rank_digits"
 WITHOUT_VALIDATION = "dcnn_depth2_cifar10"
 IN_EVERY_RUN = (
     *(NAME, "two_layer_dense_real_unit_ard_magnitude_digits"),
-    *(ONE_STAGE, WITHOUT_VALIDATION),
+    *(ONE_STAGE, WITHOUT_VALIDATION, "dbof_fc_dc_chorale_chords"),
 )
-WITHOUT_DATA = ("_youtube8m",)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,6 @@ WITHOUT_DATA = ("_youtube8m",)
     [
         pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
         for name in configs.names()
-        if not name.endswith(WITHOUT_DATA)
     ],
 )
 def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
