@@ -7,6 +7,9 @@ What `find` returns, a module or an object, has
   from 0 to 1;
 - of sound, in its place, `recordings(split, **options)`: `recordings.Recordings`, whose
   windows are the examples;
+- of videos, in its place, `videos(split, **options)`: `youtube8m.reading.Videos`, whose
+  `batches` are read from files, those of each epoch anew. Options are integers, and
+  `level`, a text: see there;
 - `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are;
 - only where there is something to say: `FOLDS`, the number of folds;
   `groups(split, **options)`, a number for each example that scores are told apart by;
@@ -27,6 +30,7 @@ _MODULES = {
     "mnist": "images",
     "musicnet": "musicnet",
     "radio": "radio",
+    "youtube8m": "youtube8m",
 }
 
 
@@ -68,3 +72,8 @@ def find(name):
 def has_recordings(source):
     """Whether examples are windows of recordings, and scores average precisions."""
     return hasattr(source, "recordings")
+
+
+def has_videos(source):
+    """Whether examples are videos, in files, of which each has several labels."""
+    return hasattr(source, "videos")

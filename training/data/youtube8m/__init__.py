@@ -1,1 +1,158 @@
-"""YouTube-8M: features of the frames of videos, and of their sound."""
+"""YouTube-8M: what are videos about? Features of their frames, and of their sound.
+
+The shards must be downloaded by hand, all or some of them; docs/video.md tells how.
+They are read where they lie: `python -m training.prepare youtube8m --manual-dir DIR`
+looks through them once, and writes an index of what is there and what is damaged.
+
+Splits are those of the runs of paper 1 and of its code; see `shards.Name.is_in`.
+"""
+
+import atexit
+import csv
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+from training.data import DamagedDataError
+from training.data.folders import sets_folder
+from training.data.youtube8m.checking import FEATURES, VOCABULARIES
+from training.data.youtube8m.index import Index, make, summary
+from training.data.youtube8m.reading import LEVELS, Videos
+from training.data.youtube8m.shards import INFERENCE, SPLITS
+
+ABOUT = {
+    "name": "YouTube-8M",
+    "source": "Abu-El-Haija et al., 2016, research.google.com/youtube8m",
+    "licence": "CC BY 4.0",
+    "inputs": "features of a frame each second, bytes, or their means over a video",
+}
+_VOCABULARY, _INDEX = "vocabulary.csv", "index.json"
+# SYNTHETIC shards, with the published splits' share for the test, and their videos.
+_SYNTHETIC = {
+    "frame": ("train00", "train01", "validate0A", "validateA0", "test00"),
+    "video": ("train00", "train01", "validate1A", "test00"),
+    "segment": ("validate0A", "validateA0"),
+}
+_SYNTHETIC_VIDEOS, _SYNTHETIC_LENGTHS = 16, (10, 30)
+
+
+def __getattr__(name):
+    # Read when it is asked for: the folder is known then.
+    if name == "CLASSES":
+        return names_of_classes()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def videos(split, level="frame", synthetic=0, classes=VOCABULARIES[0]):
+    """Videos of a split.
+
+    Args:
+        split: `"train"`, `"test"`, or `"inference"` for those without labels.
+        level: `"frame"`, `"video"` or `"segment"`; see `Videos`.
+        synthetic: 1 for SYNTHETIC videos, a few short ones, which need no files.
+        classes: Size of the vocabulary: 3862, or 4716 of the release of 2017.
+
+    Returns:
+        `Videos`.
+
+    Raises:
+        MissingDataError: The set was not prepared, or has no shard of the split.
+        DamagedDataError: The index does not fit its files.
+    """
+    _check("split", split, (*SPLITS, INFERENCE))
+    _check("level", level, LEVELS)
+    _check("synthetic", synthetic, (0, 1))
+    _check("classes", classes, VOCABULARIES)
+    folder = _synthetic() if synthetic else _folder()
+    index = Index.open(folder / _INDEX)
+    found = index.chosen(split, level)
+    return Videos(
+        files=tuple(str(index.folder / shard.path) for shard in found),
+        counts=tuple(shard.videos for shard in found),
+        classes=classes,
+        level=level,
+        features=dict(FEATURES),
+        segments=_segments(found) if level == "segment" else None,
+        largest=max(shard.largest for shard in found),
+    )
+
+
+def _check(name, value, choices):
+    if value not in choices or isinstance(value, bool):
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+def _segments(found):
+    return tuple(shard.segments for shard in found)
+
+
+def prepare(data_dir=None, manual_dir=None):
+    """Writes the index of shards, prints what is there, and returns its folder.
+
+    Args:
+        data_dir: Folder of all sets; see `training.data.folders`.
+        manual_dir: Folder of the shards, at any depth, and of `vocabulary.csv`, where
+            it was downloaded. Defaults to that of the index that is there.
+
+    Raises:
+        DataError: It could not be, and the index is as it was.
+    """
+    folder = _folder(data_dir)
+    if manual_dir is None:
+        manual_dir = Index.open(folder / _INDEX).folder
+    index = make(folder / _INDEX, manual_dir)
+    vocabulary = Path(manual_dir).expanduser() / _VOCABULARY
+    if vocabulary.exists():
+        shutil.copyfile(vocabulary, folder / _VOCABULARY)
+    print("\n".join(summary(index)))
+    return folder
+
+
+def names_of_classes(classes=VOCABULARIES[0]):
+    """Names of the classes: those of `vocabulary.csv`, or else numbers as text.
+
+    A vocabulary of another number of classes is not used.
+
+    Args:
+        classes: Their number.
+
+    Raises:
+        DamagedDataError: The vocabulary is not as published.
+    """
+    path = _folder() / _VOCABULARY
+    numbers = [str(number) for number in range(classes)]
+    if not path.exists():
+        return numbers
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            names = {row["Index"]: row["Name"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise DamagedDataError(
+            f"{path} is damaged: {error!r}. It should have columns Index and Name. "
+            "Download it again, and prepare the set again, or delete it."
+        ) from error
+    if set(names) != set(numbers):
+        return numbers
+    return [names[number] or number for number in numbers]
+
+
+def _folder(data_dir=None):
+    return sets_folder(data_dir) / "youtube8m"
+
+
+@functools.cache
+def _synthetic():
+    """A folder with an index of synthetic videos, until this process ends."""
+    # Here, because it is a command, too, which must not be imported before it is run.
+    from training.data.youtube8m.synthetic import Synthetic, write
+
+    folder = Path(tempfile.mkdtemp(prefix="synthetic_youtube8m_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    source = Synthetic(lengths=_SYNTHETIC_LENGTHS)
+    for level, names in _SYNTHETIC.items():
+        write(folder, names, _SYNTHETIC_VIDEOS, level, source)
+    make(folder / _INDEX, folder)
+    return folder
