@@ -21,6 +21,7 @@ import importlib
 
 # Name → the module that reads it. Those that read several have them in `SETS`.
 _MODULES = {
+    "chorale_chords": "chorale_chords",
     "chorales": "chorales",
     "cifar10": "images",
     "digits": "digits",
