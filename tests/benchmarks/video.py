@@ -30,7 +30,7 @@ ROUNDS = 5
 def fc(kind):
     """The FC layer: what the embedding found → 512 units."""
     inputs = keras.Input((CLUSTERS,))
-    outputs = make_projection(UNITS, projection=kind, name="fc")(inputs)
+    outputs = make_projection(kind, UNITS, name="fc")(inputs)
     return compiled(keras.Model(inputs, outputs), "mean_squared_error")
 
 
