@@ -114,23 +114,35 @@ def train_all(runs):
     groups = {}
     for config, folder in runs:
         groups.setdefault(_first_stage(config), []).append((config, folder))
-    first, others = [], []
+    first, jobs = [], []
     for group in groups.values():
         folders = [folder for _, folder in group]
         waiting = [run for run in group if not run_folder.is_done(*run)]
-        jobs = [(*run, folders) for run in waiting]
-        first, others = first + jobs[:1], others + jobs[1:]
+        jobs += [(*run, folders) for run in waiting]
+        is_there = any(_has_first_stage(group[0][0], folder) for folder in folders)
+        if len(waiting) > 1 and not is_there:
+            first.append(waiting[0])
     with workers.pool() as pool:
-        for jobs, kind in ((first, "runs"), (others, "more, from the same networks")):
-            if jobs:
-                futures = [pool.submit(_train, *job) for job in jobs]
-                workers.wait(futures, f"training {len(jobs)} {kind}")
+        for function, waiting, words in (
+            (_pretrain, first, f"pre-training {len(first)} networks"),
+            (_train, jobs, f"training {len(jobs)} runs"),
+        ):
+            if waiting:
+                futures = [pool.submit(function, *job) for job in waiting]
+                workers.wait(futures, words)
 
 
 def _first_stage(config):
     """What the pre-trained network depends on, as text."""
     alike = {key: config[key] for key in ("seed", "model", "data", "optimizer", "loss")}
     return json.dumps([alike, config["stages"]["pretrain"]], sort_keys=True)
+
+
+def _pretrain(config, folder):
+    """The first stage of a run, in a worker process."""
+    data = datasets.open_data(config)
+    kept = run_folder.RunFolder(folder, config, data.strategy)
+    stages.pretrain(config, data, kept, quiet=True)
 
 
 def _train(config, folder, others):
@@ -148,14 +160,20 @@ def _share_first_stage(config, folder, others):
     if there.has("pretrain"):
         return
     for other in others:
-        kept = run_folder.read_config(other)
-        model, log = other / "pretrain.keras", other / "pretrain.csv"
-        # The other folder may be of a recipe that has been changed since.
-        is_alike = kept is not None and _first_stage(kept) == _first_stage(config)
-        if is_alike and model.exists() and log.exists():
+        if _has_first_stage(config, other):
+            model, log = other / "pretrain.keras", other / "pretrain.csv"
             checkpoints.replace(there.log("pretrain"), log.read_bytes())
             checkpoints.replace(folder / model.name, model.read_bytes())
             return
+
+
+def _has_first_stage(config, folder):
+    """Whether a folder keeps the pre-trained network of a run that begins alike."""
+    kept = run_folder.read_config(folder)
+    model, log = folder / "pretrain.keras", folder / "pretrain.csv"
+    # It may be of a recipe that has been changed since.
+    is_alike = kept is not None and _first_stage(kept) == _first_stage(config)
+    return is_alike and model.exists() and log.exists()
 
 
 def collect(runs, out, with_latency=False):

@@ -178,6 +178,36 @@ def test_the_first_stage_of_another_recipe_is_not_shared(tmp_path):
         tradeoff._share_first_stage(longer, tmp_path / "old", [])
 
 
+def test_runs_that_begin_alike_go_side_by_side_after_one_has(tmp_path, monkeypatch):
+    """One that is there already is not made again."""
+    config = train.quick(configs.get(VD))
+    weaker, other = configs.with_strength(config, 0.01), {**config, "seed": 5}
+    runs = [
+        (one, tmp_path / name)
+        for one, name in ((config, "a"), (weaker, "b"), (other, "alone"))
+    ]
+    done = []
+    monkeypatch.setattr(
+        tradeoff, "_pretrain", lambda config, folder: done.append(("first", folder))
+    )
+    monkeypatch.setattr(
+        tradeoff,
+        "_train",
+        lambda config, folder, others: done.append(("all", folder)),
+    )
+    tradeoff.train_all(runs)
+    assert done[0] == ("first", tmp_path / "a")
+    assert sorted(done[1:]) == [
+        ("all", tmp_path / name) for name in ("a", "alone", "b")
+    ]
+    monkeypatch.undo()
+    tradeoff._pretrain(*runs[0])
+    assert (tmp_path / "a" / "pretrain.keras").exists()
+    assert not (tmp_path / "a" / "sparsify.csv").exists()
+    assert tradeoff._has_first_stage(weaker, tmp_path / "a")
+    assert not tradeoff._has_first_stage(other, tmp_path / "a")
+
+
 def test_a_run_that_fails_stops_those_that_have_not_begun(tmp_path, monkeypatch):
     begun = []
 
