@@ -35,10 +35,7 @@ NOTE_BASELINES = (
 )
 # Of recipes of one stage: rows made of the uncompressed network's run.
 OF_UNCOMPRESSED = ("uncompressed", "float16", "int8", "linear", "constant_prior")
-OF_UNCOMPRESSED_VIDEO = (
-    *("uncompressed", "float16", "int8"),
-    *("mean_frame_linear", "label_prior"),
-)
+OF_UNCOMPRESSED_VIDEO = ("uncompressed", "float16", "int8", "label_prior")
 
 
 def run_fold(config, workdir, quiet):
@@ -192,17 +189,28 @@ def plan(config):
     plain = configs.uncompressed(name)
     if name == plain:
         raise ValueError(f"Recipe {name!r} is what others are compared with.")
-    is_video = configs.metric(config) == "global_average_precision"
-    kinds = OF_UNCOMPRESSED_VIDEO if is_video else OF_UNCOMPRESSED
-    rows = {plain: [(kind,) for kind in kinds]}
+    rows = {plain: [(kind,) for kind in _kinds_of_uncompressed(config)]}
     for other in configs.same_data(name):
-        if other != plain:
+        if other != plain and configs.uncompressed(other) == plain:
             rows[other] = [("main", configs.label(other))]
             if "sparsify" in configs.get(other)["stages"]:
                 rows[other].append(("same_masks_fresh_weights",))
     label = configs.label(name)
     rows[name].append(("rounded", f"{label}, float16", "float16"))
     return list(rows.items()), [row for _, row, *_ in rows[name]]
+
+
+def _kinds_of_uncompressed(config):
+    """Kinds of rows that are made of the uncompressed network's run."""
+    from training import config as configs
+    from training import data
+
+    if configs.metric(config) != "global_average_precision":
+        return OF_UNCOMPRESSED
+    source = data.find(config["data"]["name"])
+    # Its penalty is chosen by validation videos; those of YouTube-8M are too many.
+    has_validation = "validation" in source.SPLITS
+    return (*OF_UNCOMPRESSED_VIDEO, *["mean_frame_linear"] * has_validation)
 
 
 def write(config, workdirs, rows_by_fold, ours, out):

@@ -44,6 +44,11 @@ class Data:
         return about
 
     @property
+    def classes(self):
+        """Names of the classes."""
+        return self.source.CLASSES
+
+    @property
     def held_out(self):
         """Names of the splits that scores are of."""
         return [split for split in self.splits if split != "train"]

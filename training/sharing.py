@@ -55,15 +55,16 @@ def training_batches(batches, strategy, batch_size):
     return _divided(batches, strategy, share)
 
 
-def evaluation_batches(batches, strategy):
+def evaluation_batches(batches, strategy, joined=True):
     """Divides each batch among the replicas, for `evaluate`.
 
-    Each example is counted once, with no weights, so that every metric is exact. The
-    last two batches become one, so that no share is empty.
+    Each example is counted once, with no weights, so that every metric is exact.
 
     Args:
         batches: `tf.data.Dataset` of known length.
         strategy: From `make_strategy`.
+        joined: Whether the last two batches become one, so that no share is empty.
+            `False` where batches differ in shape; see `evaluation_size`.
 
     Returns:
         What `evaluate` takes as its data (for one replica, the dataset as it is), and
@@ -78,9 +79,11 @@ def evaluation_batches(batches, strategy):
         )
     if replicas == 1:
         return batches, steps
-    kept = max(0, steps - 2)
-    last = batches.skip(kept).unbatch().batch(_ALL)
-    batches = batches.take(kept).concatenate(last)
+    if joined:
+        kept = max(0, steps - 2)
+        last = batches.skip(kept).unbatch().batch(_ALL)
+        batches = batches.take(kept).concatenate(last)
+        steps = min(steps, kept + 1)
 
     def share(replica, *batch):
         size = _size(batch)
@@ -90,7 +93,25 @@ def evaluation_batches(batches, strategy):
         start, end = replica * size // replicas, (replica + 1) * size // replicas
         return _rows(batch, start, end)
 
-    return _divided(batches, strategy, share), min(steps, kept + 1)
+    return _divided(batches, strategy, share), steps
+
+
+def evaluation_size(count, largest, strategy):
+    """A size of batches whose last one has an example for each replica.
+
+    Args:
+        count: Number of examples.
+        largest: Of a batch, at most.
+        strategy: From `make_strategy`.
+    """
+    replicas = strategy.num_replicas_in_sync
+    for size in range(min(largest, count), replicas - 1, -1):
+        if not 0 < count % size < replicas:
+            return size
+    raise DistributionError(
+        f"{count} examples in batches of at most {largest} cannot be shared out among "
+        f"{replicas} replicas. Use fewer devices."
+    )
 
 
 def _size(batch):
@@ -125,20 +146,26 @@ def _divided(batches, strategy, share):
 def shards_batches(batches_of, strategy, batch_size):
     """Batches of a data set in files, of which each worker reads its own, for `fit`.
 
+    One worker's batches are divided as by `training_batches`, so that its replicas
+    together see what one device would.
+
     Args:
         batches_of: Function of a batch size and `(index, count)` of workers that gives
-            a worker's `tf.data.Dataset` of `(x, y)`: batches of that size, and as many
-            as `fit` takes.
+            a worker's `tf.data.Dataset` of `(x, y)`, those of all epochs, one after
+            another. Of several workers, all batches must be of that size.
         strategy: From `make_strategy`.
-        batch_size: Number of examples in a batch of all replicas together, which must
-            have as many for each.
+        batch_size: Number of examples in a batch of all replicas together; of several
+            workers, as many for each replica.
 
     Returns:
         What `fit` takes, with `steps_per_epoch`.
     """
+    workers = worker_count(strategy)
+    if workers == 1:
+        batches = batches_of(batch_size, (0, 1))
+        shares = training_batches(batches, strategy, batch_size)
+        return shares if shares is not batches else batches.prefetch(2)
     replicas = strategy.num_replicas_in_sync
-    if replicas == 1:
-        return batches_of(batch_size, (0, 1)).prefetch(2)
     if batch_size % replicas:
         raise DistributionError(
             "Batches of data that workers read from files of their own must have as "
@@ -147,12 +174,31 @@ def shards_batches(batches_of, strategy, batch_size):
         )
 
     def shares(context):
+        local = context.num_replicas_in_sync // context.num_input_pipelines
         share = context.input_pipeline_id, context.num_input_pipelines
-        # Each replica takes the next batch.
-        batches = batches_of(batch_size // replicas, share)
-        return batches.repeat().prefetch(2 * replicas // context.num_input_pipelines)
+        batches = batches_of(batch_size // workers, share)
+        mine = batches.flat_map(
+            lambda *batch: tf.data.Dataset.range(local).map(
+                lambda replica: _part(replica, local, batch)
+            )
+        )
+        return mine.repeat().prefetch(2 * local)
 
     return strategy.distribute_datasets_from_function(shares)
+
+
+def _part(replica, replicas, batch):
+    """A replica's rows of a batch, as many as others'."""
+    size = _size(batch) // replicas
+    return _rows(batch, replica * size, (replica + 1) * size)
+
+
+def worker_count(strategy):
+    """Number of workers that train together."""
+    resolver = strategy.cluster_resolver
+    if resolver is None:
+        return 1
+    return len(resolver.cluster_spec().job_tasks("worker")) or 1
 
 
 def files_of_worker(files, strategy):
@@ -162,15 +208,12 @@ def files_of_worker(files, strategy):
         files: Names of all files; the same list on each worker.
         strategy: From `make_strategy`.
     """
-    resolver = strategy.cluster_resolver
-    addresses = (
-        [None] if resolver is None else resolver.cluster_spec().job_tasks("worker")
-    )
-    if len(files) < len(addresses):
+    workers, resolver = worker_count(strategy), strategy.cluster_resolver
+    if len(files) < workers:
         raise DistributionError(
             "Each worker needs a file of its own. Received: "
-            f"{len(files)} files, {len(addresses)} workers. Write the data set in more "
+            f"{len(files)} files, {workers} workers. Write the data set in more "
             "files, or use fewer workers."
         )
     index = 0 if resolver is None else resolver.task_id
-    return sorted(files)[index :: len(addresses)]
+    return sorted(files)[index::workers]

@@ -35,6 +35,10 @@ LOST = (
 )
 
 
+# Arguments of architectures that tell what a network is, in its description.
+KINDS = ("field", "layer", "aggregation")
+
+
 class WorkerLostError(RuntimeError):
     """Another worker of the run has ended, or cannot be reached."""
 
@@ -43,7 +47,7 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
     """Keeps a model as a preset; `baseline` is `None` where it was not compressed."""
     inputs, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
-    kinds = [model[key] for key in ("field", "layer") if key in model]
+    kinds = [model[key] for key in KINDS if key in model]
     metric = configs.metric_words(config)
     scores = {"metric": f"{metric}, test split of {data.about['name']}"}
     for split, by_stage in reversed(found.items()):
@@ -65,7 +69,7 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
         config=config,
         scores=scores,
         data=data.about,
-        classes=data.source.CLASSES,
+        classes=data.classes,
         # Few digits, as they are kept as text.
         examples=keras.tree.map_structure(lambda one: np.round(one, 4), inputs),
         overwrite=True,

@@ -35,14 +35,13 @@ def mean_frame_linear(run):
         for split in run.data.splits
     }
     labels = run.data.labels("train")
-    chosen_by = run.data.held_out[0]
     best = -1
     for penalty in PENALTIES:
         fitted = [_fitted(penalty, inputs["train"], column) for column in labels.T]
         kernel, bias = (np.stack(part, axis=-1) for part in zip(*fitted, strict=True))
         metric = cvzoo.GlobalAveragePrecision()
         metric.update_state(
-            run.data.labels(chosen_by), inputs[chosen_by] @ kernel + bias
+            run.data.labels("validation"), inputs["validation"] @ kernel + bias
         )
         if metric.result() > best:
             best, tensors = metric.result(), {"kernel": kernel, "bias": bias}
@@ -60,10 +59,10 @@ ROWS = {function.__name__: function for function in (label_prior, mean_frame_lin
 def mean_frames(data, split):
     """Mean features of the frames of each video of a split, `(videos, features)`."""
     found = []
-    for (rgb, *_, counts), _ in data.videos[split].batches(64):
-        rgb, counts = rgb.numpy(), counts.numpy()
-        is_there = np.arange(rgb.shape[1]) < counts[:, None]
-        sums = np.einsum("btf,bt->bf", rgb, is_there, dtype=np.float64)
+    for (*streams, counts), _ in data.videos[split].batches(64, audio=data.audio):
+        frames, counts = np.concatenate(streams, axis=-1), counts.numpy()
+        is_there = np.arange(frames.shape[1]) < counts[:, None]
+        sums = np.einsum("btf,bt->bf", frames, is_there, dtype=np.float64)
         found.append(sums / np.maximum(counts, 1)[:, None] * STEP + OFFSET)
     return np.concatenate(found)
 

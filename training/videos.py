@@ -11,12 +11,14 @@ import training.data
 from cvzoo.layers import FrameSampler
 from cvzoo.models import registry
 from training import sharing
-from training.data import VIDEO_OPTIONS
+from training.data import VIDEO_OPTIONS, DamagedDataError
 from training.examples import Data
 from training.scoring import Scoring
 
 # Videos of a batch of an evaluation: 64 of 300 frames are 22 MB.
 EVALUATED = 64
+# Passes over the videos that an epoch may need; each has an order of its own.
+PASSES = 10**6
 # Scores of the test videos with frames that are drawn, as in paper 1's runs.
 OF_RANDOM_FRAMES = "test_random_frames"
 
@@ -44,6 +46,7 @@ class VideoData(Data):
         self.audio = hears(config["model"])
         self.splits = list(self.source.SPLITS)
         self.videos = {split: videos_of(config, split) for split in self.splits}
+        self._map_of_best = getattr(self.source, "MAP_OF_BEST", None)
         count = self.videos["train"].count
         self.steps_per_epoch = steps or -(-count // self.batch_size)
         self.n_train = steps * self.batch_size or count
@@ -60,33 +63,60 @@ class VideoData(Data):
     def _epochs(self, first, epochs, batch_size, share):
         """A worker's batches of some epochs, of as many steps each."""
 
-        def epoch(number):
-            batches = self.videos["train"].batches(
+        def one_pass(epoch, number):
+            return self.videos["train"].batches(
                 batch_size,
                 audio=self.audio,
-                seed=(self.seed, number),
+                seed=(self.seed, epoch * PASSES + number),
                 half_videos=bool(self.half_videos),
                 share=share,
             )
-            return batches.repeat().take(self.steps_per_epoch)
 
-        return tf.data.Dataset.range(first, epochs).flat_map(epoch)
+        def epoch(number):
+            passes = tf.data.Dataset.range(PASSES)
+            batches = passes.flat_map(lambda one: one_pass(number, one))
+            if share[1] > 1:  # Each worker's batches must be as large as others'.
+                rows = batch_size * (2 if self.half_videos else 1)
+                batches = batches.filter(lambda _, labels: tf.shape(labels)[0] == rows)
+            return batches.take(self.steps_per_epoch)
+
+        steps = (epochs - first) * self.steps_per_epoch
+        batches = tf.data.Dataset.range(first, epochs).flat_map(epoch)
+        return batches.apply(tf.data.experimental.assert_cardinality(steps))
 
     def evaluation(self, split):
         """Batches of a split, in order, and how many there are."""
-        batches = self.videos[split].batches(EVALUATED, audio=self.audio)
-        return sharing.evaluation_batches(batches.prefetch(2), self.strategy)
+        videos = self.videos[split]
+        size = sharing.evaluation_size(videos.count, EVALUATED, self.strategy)
+        steps = -(-videos.count // size)
+        batches = videos.batches(size, audio=self.audio).prefetch(2)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+        # Times differ between batches.
+        return sharing.evaluation_batches(batches, self.strategy, joined=False)
+
+    def _add_scores(self, scoring, metrics, model, split):
+        """Adds a model's scores of a split to metrics."""
+        try:
+            scoring(tuple(metrics), model, self.evaluation(split))
+        except tf.errors.InvalidArgumentError as error:
+            if "expected to contain" not in str(error):
+                raise
+            raise DamagedDataError(
+                f"Fewer videos of split {split!r} can be read than there were when the "
+                f"set was prepared: {self.videos[split].count}. TensorFlow's log names "
+                "the shards. Prepare the set again; then the same command goes on."
+            ) from error
 
     def metrics(self, split):
         """What scores of a split are called → a metric for each, without scores yet.
 
-        Of `test` there are others: the mean over classes of the average precision,
-        Hit@1 and PERR.
+        Of `test` there are others: the mean over classes of the average precision, as
+        the data set has it, Hit@1 and PERR.
         """
         found = {split: cvzoo.GlobalAveragePrecision()}
         if split == "test":
             found |= {
-                "test_MAP": cvzoo.MeanAveragePrecision(),
+                "test_MAP": cvzoo.MeanAveragePrecision(self._map_of_best),
                 "test_Hit@1": cvzoo.HitAtOne(),
                 "test_PERR": cvzoo.PrecisionAtEqualRecallRate(),
             }
@@ -101,7 +131,7 @@ class VideoData(Data):
         found = {}
         for split in self.held_out:
             metrics = self.metrics(split)
-            self.accumulate(tuple(metrics.values()), model, self.evaluation(split))
+            self._add_scores(self.accumulate, metrics.values(), model, split)
             found |= {name: metric.result() for name, metric in metrics.items()}
         samplers = [one for one in model.layers if isinstance(one, FrameSampler)]
         if samplers and "test" in found:
@@ -112,13 +142,13 @@ class VideoData(Data):
         metric = cvzoo.GlobalAveragePrecision()
         with _random_frames(samplers, self.seed):
             # Another one, as it keeps what it traced.
-            Scoring(self.strategy)(metric, model, self.evaluation("test"))
+            self._add_scores(Scoring(self.strategy), [metric], model, "test")
         return metric.result()
 
     def score(self, model, split):
         """The exact GAP@20 of a split."""
         metric = cvzoo.GlobalAveragePrecision()
-        self.accumulate(metric, model, self.evaluation(split))
+        self._add_scores(self.accumulate, [metric], model, split)
         return metric.result()
 
     def measures(self, model, split):
@@ -152,9 +182,25 @@ class VideoData(Data):
         if videos.level == "video":
             return {"input_shape": [sum(widths)], "classes": videos.classes}
         expected = {"features": widths[0], "classes": videos.classes}
-        if self.audio:
-            expected["audio_features"] = videos.features.get("audio")
+        if self.audio and "audio" in videos.features:
+            expected["audio_features"] = videos.features["audio"]
         return expected
+
+    def check_fits(self, model):
+        """Raises unless a network's inputs and outputs are those of the data."""
+        if hears(model) and "audio" not in self.videos["train"].features:
+            raise ValueError(
+                f"The data set {self.about['name']!r} has no sound. Set "
+                "`model.audio` to False. Received: model.audio=True"
+            )
+        super().check_fits(model)
+
+    @property
+    def classes(self):
+        """Names of the classes."""
+        names = self.source.CLASSES
+        count = self.videos["train"].classes
+        return names if len(names) == count else list(map(str, range(count)))
 
 
 def videos_of(config, split):

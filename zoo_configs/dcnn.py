@@ -236,7 +236,12 @@ DATASETS = {
             "classes": 10,
         },
         "data": {"name": "cifar10", "batch_size": 200},
-        "optimizer": {"learning_rate": 5e-4, "drop_factor": 0.5, "drop_at": 0.8},
+        "optimizer": {
+            "learning_rate": 5e-4,
+            "drop_factor": 0.5,
+            "drop_at": 0.8,
+            "epsilon": 1e-8,
+        },
         "epochs": 200,
     },
     "cifar10_scattering": {
@@ -313,13 +318,19 @@ DATASETS = {
             "classes": 3862,
         },
         # An epoch here is 4 million examples; there were 35 of 3 888 919.
-        "data": {"name": "youtube8m", "batch_size": 400, "steps": 10_000},
+        "data": {
+            "name": "youtube8m",
+            "batch_size": 400,
+            "steps": 10_000,
+            "classes": 3862,
+        },
         "optimizer": {
             "learning_rate": 5e-3,
             "drop_factor": 0.97,
             "drop_at": list(range(1, 34)),
             "global_clipnorm": None,
             "clipnorm": 1.0,
+            "epsilon": 1e-8,
         },
         "loss": "multi_label_cross_entropy",
         "metric": "global_average_precision",

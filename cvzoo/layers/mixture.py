@@ -41,14 +41,7 @@ class ContextGating(ProjectedLayer):
         super().__init__(**kwargs)
         self.use_batch_norm = use_batch_norm
         self.momentum = momentum
-        self.projected = self.make(
-            "projected",
-            1,  # Until `build` knows better.
-            dense_initializer=fan_out_normal(),
-            circulant_initializer=fan_out_normal(),
-            use_bias=not use_batch_norm,
-        )
-        self.norm = None
+        self.projected = self.norm = None
         if use_batch_norm:
             self.norm = keras.layers.BatchNormalization(
                 momentum=momentum, epsilon=EPSILON, dtype=self.dtype_policy, name="norm"
@@ -56,8 +49,14 @@ class ContextGating(ProjectedLayer):
 
     def build(self, input_shape):
         features = self.check_features(input_shape)
-        self.projected.units = features
-        self.projected.bias_initializer = normal(1 / features)
+        self.projected = self.make(
+            "projected",
+            features,
+            dense_initializer=fan_out_normal(),
+            circulant_initializer=fan_out_normal(),
+            use_bias=not self.use_batch_norm,
+            bias_initializer=normal(1 / features),
+        )
         self.projected.build(input_shape)
         if self.norm is not None:
             self.norm.build(input_shape)
@@ -157,7 +156,8 @@ class MixtureOfExperts(ProjectedLayer):
         chances = kops.reshape(chances, (*leading, self.classes, self.mixtures))
         shares = kops.softmax(gates, axis=-1)[..., : self.mixtures]
         outputs = kops.sum(shares * kops.sigmoid(chances), axis=-1)
-        return kops.cast(outputs, self.compute_dtype)
+        # Shares add up to 1, and after rounding to a little more.
+        return kops.cast(kops.minimum(outputs, 1.0), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.classes)

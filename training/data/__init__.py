@@ -13,7 +13,8 @@ What `find` returns, a module or an object, has
 - `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are;
 - only where there is something to say: `FOLDS`, the number of folds;
   `groups(split, **options)`, a number for each example that scores are told apart by;
-  `augment(inputs, seed, **options)`, a batch as it is trained on;
+  `augment(inputs, seed, **options)`, a batch as it is trained on; `MAP_OF_BEST`, the
+  `k` of `cvzoo.MeanAveragePrecision` for videos, where not all scores count;
   `prepare(data_dir, manual_dir)`, for `training.prepare`.
 """
 
