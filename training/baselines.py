@@ -21,8 +21,15 @@ import sklearn.linear_model
 import cvzoo
 from cvzoo import graph, packing, sparsity, weights
 from cvzoo.models import registry
-from training import config as configs
-from training import datasets, equal_bytes, examples, pictures, run_folder, stages
+from training import (
+    datasets,
+    equal_bytes,
+    examples,
+    pictures,
+    recipe_parts,
+    run_folder,
+    stages,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +74,12 @@ class Run:
         return cls(config, datasets.open_data(config), workdir)
 
     def pretrained(self):
-        stage = configs.first_stage(self.config)
+        stage = recipe_parts.first_stage(self.config)
         model = keras.models.load_model(self.workdir / f"{stage}.keras")
         return stages.Trained(model, stages.evaluate(model, self.data, stage))
 
     def final(self):
-        stage = configs.last_stage(self.config)
+        stage = recipe_parts.last_stage(self.config)
         return keras.models.load_model(self.workdir / f"{stage}.keras")
 
     def compact(self):

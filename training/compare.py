@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from training import workers
+from training import recipe_parts, workers
 from training.workers import console
 
 # Modules that import TensorFlow are imported inside functions: the demo first sends
@@ -182,7 +182,7 @@ def plan(config):
     name = config["name"]
     if "train" not in config["stages"]:
         ours = our_jobs(config)
-        is_pooled = configs.metric(config) == "average_precision"
+        is_pooled = recipe_parts.metric(config) == "average_precision"
         kinds = NOTE_BASELINES if is_pooled else BASELINES
         jobs = [("uncompressed",), *ours, *((kind,) for kind in kinds)]
         return [(name, jobs)], [row for _, row, *_ in ours]
@@ -202,10 +202,9 @@ def plan(config):
 
 def _kinds_of_uncompressed(config):
     """Kinds of rows that are made of the uncompressed network's run."""
-    from training import config as configs
     from training import data
 
-    if configs.metric(config) != "global_average_precision":
+    if recipe_parts.metric(config) != "global_average_precision":
         return OF_UNCOMPRESSED
     source = data.find(config["data"]["name"])
     # Its penalty is chosen by validation videos; those of YouTube-8M are too many.
@@ -215,14 +214,13 @@ def _kinds_of_uncompressed(config):
 
 def write(config, workdirs, rows_by_fold, ours, out):
     """Writes the table and the pictures; returns the lines, and who loses to whom."""
-    from training import config as configs
     from training import datasets, pictures, results
 
     data = datasets.open_data(config)
     n_test = data.size("test") if data.metric == "accuracy" else None
     lines = results.summarize(rows_by_fold, ours, n_test)
     losing_to = results.dominating(lines, ours)
-    metric = configs.metric_words(config)
+    metric = recipe_parts.metric_words(config)
     (out / "table.md").write_text(
         results.markdown_table(lines, losing_to, metric), encoding="utf-8"
     )
@@ -300,7 +298,9 @@ def main(arguments=None):
         ):
             rows.extend(new)
     lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
-    console.print(results.text_table(lines, losing_to, configs.metric_words(config)))
+    console.print(
+        results.text_table(lines, losing_to, recipe_parts.metric_words(config))
+    )
     for name, winners in losing_to.items():
         console.print(f"[bold]Smaller and better than {name}: {', '.join(winners)}[/]")
     console.print(f"Table and pictures: {options.out}")

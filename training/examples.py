@@ -4,8 +4,7 @@ import tensorflow as tf
 
 import training.data
 from cvzoo.models import registry
-from training import config as configs
-from training import keras_gaps, sharing
+from training import keras_gaps, recipe_parts, sharing
 
 
 class Data:
@@ -32,7 +31,7 @@ class Data:
         self.options = options
         self.source = training.data.find(name)
         self.seed = config["seed"]
-        self.metric = configs.metric(config)
+        self.metric = recipe_parts.metric(config)
 
     @property
     def about(self):

@@ -13,8 +13,7 @@ import numpy as np
 
 import cvzoo
 from cvzoo import compiling
-from training import config as configs
-from training import distillation, distribution, keras_gaps
+from training import distillation, distribution, keras_gaps, recipe_parts
 from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
 from training.cluster import DistributionError
 from training.run_folder import TEACHER, RunFolder
@@ -53,7 +52,7 @@ def train(config, data, folder=None, quiet=False):
 
 def pretrain(config, data, folder=None, quiet=False):
     """The first stage: the network without a sparsifier."""
-    stage = configs.first_stage(config)
+    stage = recipe_parts.first_stage(config)
     if folder is not None and folder.has(stage):
         model = folder.load(stage)
     else:
@@ -202,13 +201,13 @@ def fit(model, config, stage, data, folder=None, quiet=False, kept=None):
         StopOnNaN(stage),
         StepDecay(
             optimizer["learning_rate"],
-            configs.drop_factors(config),
-            configs.drops(config),
+            recipe_parts.drop_factors(config),
+            recipe_parts.drops(config),
             epochs,
         ),
     ]
     watch = None
-    if configs.stops_early(config["stages"][stage]):
+    if recipe_parts.stops_early(config["stages"][stage]):
         watch = data.watch(config["stages"][stage]["early_stopping"])
         # Before the log, which keeps what it finds.
         callbacks.append(watch)

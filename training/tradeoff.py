@@ -25,6 +25,7 @@ from training import (
     datasets,
     latency,
     pictures,
+    recipe_parts,
     results,
     run_folder,
     stages,
@@ -298,7 +299,7 @@ def write(points, out):
     curves = {}
     for point in points:
         curves.setdefault(point.recipe, []).append(point)
-    metrics = {configs.metric_words(point.config) for point in points}
+    metrics = {recipe_parts.metric_words(point.config) for point in points}
     pictures.score_by_compression(
         curves, out / "tradeoff.png", " or ".join(sorted(metrics))
     )

@@ -19,7 +19,7 @@ import tensorflow as tf
 import cvzoo
 from cvzoo import reporting, weights
 from cvzoo.models import registry
-from training import agreement, datasets, distribution, repeats, stages
+from training import agreement, datasets, distribution, recipe_parts, repeats, stages
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
@@ -48,12 +48,12 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
     inputs, _ = data.arrays("validation" if "validation" in found else "test", first=2)
     name, model = config["name"], config["model"]
     kinds = [model[key] for key in KINDS if key in model]
-    metric = configs.metric_words(config)
+    metric = recipe_parts.metric_words(config)
     scores = {"metric": f"{metric}, test split of {data.about['name']}"}
     for split, by_stage in reversed(found.items()):
-        scores[split] = round(by_stage[configs.last_stage(config)], 4)
+        scores[split] = round(by_stage[recipe_parts.last_stage(config)], 4)
     if baseline is not None:
-        before = found["test"][configs.first_stage(config)]
+        before = found["test"][recipe_parts.first_stage(config)]
         scores["test before compression"] = round(before, 4)
     scores |= more_scores or {}
     return cvzoo.save_preset(
@@ -146,11 +146,11 @@ def finish(config, scores, data, folder, quiet=False):
         for stage in scores["test"]:
             found = {split: by_stage[stage] for split, by_stage in scores.items()}
             print(
-                f"{stage:9} {configs.metric_words(config)} "
+                f"{stage:9} {recipe_parts.metric_words(config)} "
                 + "  ".join(f"{k} {v:.3f}" for k, v in found.items())
             )
         print(cvzoo.compression_report(compact, baseline))
-        score = scores["test"][configs.last_stage(config)]
+        score = scores["test"][recipe_parts.last_stage(config)]
         if beside := repeats.verdict(config, score, data.size("test")):
             print(beside)
         print(f"Preset: {preset}")
@@ -159,10 +159,10 @@ def finish(config, scores, data, folder, quiet=False):
 
 def networks(config, folder):
     """Of a run: the trained one, the same shrunk, and the one before, or `None`."""
-    trained = folder.load_plain(configs.last_stage(config))
+    trained = folder.load_plain(recipe_parts.last_stage(config))
     if "sparsify" not in config["stages"]:
         return trained, trained, None
-    before = folder.load_plain(configs.first_stage(config))
+    before = folder.load_plain(recipe_parts.first_stage(config))
     return trained, cvzoo.shrink(trained), before
 
 
@@ -187,7 +187,7 @@ def quick(config):
         # Of splits that it has.
         if option.startswith("n_") and value:
             config["data"][option] = 256
-    options = configs.data_options(config["data"]["name"])
+    options = recipe_parts.data_options(config["data"]["name"])
     if "synthetic" in options:
         config["data"]["synthetic"] = 1
     if "steps" in options:

@@ -7,7 +7,7 @@ import pytest
 
 import cvzoo
 from training import config as configs
-from training import recipes
+from training import recipe_parts, recipes
 from training.callbacks import StepDecay
 from training.config import ConfigError
 
@@ -63,7 +63,7 @@ def test_rates_of_published_recipes_fall_where_the_papers_did():
         module, arguments = configs.names()[name]
         config = module.get_config(**arguments)
         optimizer, epochs = config["optimizer"], config["stages"]["train"]["epochs"]
-        at, factor = configs.drops(config), configs.drop_factors(config)
+        at, factor = recipe_parts.drops(config), recipe_parts.drop_factors(config)
         decay = StepDecay(optimizer["learning_rate"], factor, at, epochs)
         return [decay.rate(epoch) for epoch in range(epochs)]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training import config as configs
+from training import recipe_parts
 from training.callbacks import StepDecay
 from training.published import cells, protocol, runs
 from zoo_configs import mnist, vgg
@@ -84,8 +85,8 @@ def test_rates_fall_at_epoch_ten_of_each_stage(name, epochs):
     for count in epochs:
         decay = StepDecay(
             optimizer["learning_rate"],
-            configs.drop_factors(config),
-            configs.drops(config),
+            recipe_parts.drop_factors(config),
+            recipe_parts.drops(config),
             count,
         )
         rates = [decay.rate(epoch) for epoch in range(count)]

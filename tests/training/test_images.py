@@ -12,9 +12,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.training import tiny_images
-from training import config as configs
 from training import data as data_sets
-from training import train
+from training import recipe_parts, train
 from training.data import DamagedDataError, DataError, MissingDataError, images
 
 NAMES = sorted(images.SETS)
@@ -299,7 +298,7 @@ def test_every_set_has_what_training_asks_for(name):
     assert source.SPLITS[:3] == ("train", "validation", "test")
     assert set(source.ABOUT) == {"name", "source", "licence", "inputs"}
     assert len(set(source.CLASSES)) == len(source.CLASSES) > 1
-    assert not hasattr(source, "FOLDS") or "fold" in configs.data_options(name)
+    assert not hasattr(source, "FOLDS") or "fold" in recipe_parts.data_options(name)
 
 
 @pytest.mark.parametrize("name", NAMES)

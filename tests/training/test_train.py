@@ -9,7 +9,7 @@ import pytest
 
 import cvzoo
 from training import config as configs
-from training import datasets, evaluate, stages, train
+from training import datasets, evaluate, recipe_parts, stages, train
 from training.callbacks import DivergenceError, StepDecay, StopOnNaN
 from training.data import digits
 
@@ -145,7 +145,7 @@ def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
     split = "validation" if "validation" in manifest["scores"] else "test"
     assert evaluate.main([str(tmp_path / "preset"), "--split", split]) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
-    metric = configs.metric(configs.get(name))
+    metric = recipe_parts.metric(configs.get(name))
     assert round(printed[metric], 4) == manifest["scores"][split]
     stages = configs.get(name)["stages"]
     assert ("test before compression" in manifest["scores"]) == ("sparsify" in stages)
