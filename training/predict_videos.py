@@ -49,7 +49,7 @@ def predict(preset, split, path, top=20):
         top: Labels of a video, at most.
 
     Returns:
-        Number of videos.
+        Number of videos written, and of those that there should be.
 
     Raises:
         ValueError: The preset is not one of videos, or they are not here.
@@ -58,16 +58,15 @@ def predict(preset, split, path, top=20):
     if not training.data.has_videos(training.data.find(recipe["data"]["name"])):
         raise ValueError(f"Preset {preset} does not label videos.")
     model = cvzoo.from_preset(preset, compile=False)
-    batches = videos.videos_of(recipe, split).batches(
-        BATCH, audio=videos.hears(recipe["model"]), with_ids=True
-    )
+    found = videos.videos_of(recipe, split)
+    batches = found.batches(BATCH, audio=videos.hears(recipe["model"]), with_ids=True)
     path, count = Path(path), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.part")
     try:
         with open(aside, "w", encoding="utf-8") as file:
             file.write(f"{HEADER}\n")
-            for inputs, _, ids in _shown(batches):
+            for inputs, _, ids in _shown(batches, found.steps(BATCH)):
                 scores = model.predict_on_batch(inputs)
                 if recipe.get("from_logits", True):
                     scores = scipy.special.expit(scores)
@@ -76,11 +75,11 @@ def predict(preset, split, path, top=20):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-    return count
+    return count, found.count
 
 
-def _shown(batches):
-    """Batches, with a progress bar."""
+def _shown(batches, steps):
+    """Batches, with a progress bar of so many."""
     columns = (
         rich.progress.TextColumn("batches of videos"),
         rich.progress.BarColumn(bar_width=24),
@@ -88,7 +87,7 @@ def _shown(batches):
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=console) as bar:
-        yield from bar.track(batches, total=int(batches.cardinality()))
+        yield from bar.track(batches, total=steps)
 
 
 def main(arguments=None):
@@ -106,10 +105,17 @@ def main(arguments=None):
     try:
         if options.top < 1:
             raise ValueError(f"`--top` must be positive. Received: {options.top}")
-        count = predict(options.preset, options.split, options.out, options.top)
+        count, wanted = predict(options.preset, options.split, options.out, options.top)
     except (ValueError, OSError) as error:
         print(f"training.predict_videos: {error}", file=sys.stderr)
         return 2
+    if count < wanted:
+        print(
+            f"training.predict_videos: {wanted - count} of {wanted} videos are missing "
+            f"from {options.out}: they could not be read. TensorFlow's log above names "
+            "their files, where TF_CPP_MIN_LOG_LEVEL is below 2.",
+            file=sys.stderr,
+        )
     print(f"{count} videos: {options.out}")
     return 0
 

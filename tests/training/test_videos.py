@@ -317,6 +317,25 @@ def test_predictions_are_the_competitions_csv(run, tmp_path):
     assert not list(path.parent.glob("*.part"))
 
 
+def test_videos_that_cannot_be_read_are_missing_from_predictions(
+    run, tmp_path, monkeypatch, capsys
+):
+    found = videos.videos_of(quick(CHORDS), "test")
+    more = dataclasses.replace(
+        found,
+        files=(*found.files, str(tmp_path / "gone.tfrecord")),
+        counts=(*found.counts, 5),
+    )
+    monkeypatch.setattr(videos, "videos_of", lambda *_: more)
+    path = tmp_path / "predictions.csv"
+    assert predict_videos.main([str(run / "preset"), "--out", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert f"5 of {more.count} videos are missing" in printed.err
+    assert "TensorFlow's log above names their files" in printed.err
+    assert f"{found.count} videos: {path}" in printed.out
+    assert len(path.read_text().splitlines()) == 1 + found.count
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [

@@ -30,10 +30,14 @@ def rated(name, length, ratings, **options):
     return frame_record(name, (0,), rgb, audio, **(context | options))
 
 
-def read(path, records, segments, batch=64, **options):
+def segments_of(path, records, count):
     samples.write(path, records)
-    videos = samples.videos(path, len(records), "segment", segments=(segments,))
-    return videos.batches(batch, audio=True, with_ids=True, **options)
+    return samples.videos(path, len(records), "segment", segments=(count,))
+
+
+def read(path, records, count, **options):
+    videos = segments_of(path, records, count)
+    return videos.batches(64, audio=True, with_ids=True, **options)
 
 
 def test_each_segment_is_an_example_with_its_frames_and_scores(tmp_path):
@@ -85,10 +89,11 @@ def test_bad_ratings_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("seed", [None, [0, 1]])
-def test_batches_are_of_segments_and_their_number_is_known(tmp_path, seed):
+def test_batches_and_steps_are_of_segments(tmp_path, seed):
     records = [rated(b"%d" % n, 30, [(1, 0, 1.0), (1, 5, 1.0)]) for n in range(25)]
-    dataset = read(tmp_path / "a.tfrecord", records, 50, batch=8, seed=seed)
-    assert int(dataset.cardinality()) == 7
+    videos = segments_of(tmp_path / "a.tfrecord", records, 50)
+    dataset = videos.batches(8, seed=seed, with_ids=True)
+    assert videos.steps(8) == len(list(dataset)) == 7
     found = samples.ids(dataset)
     expected = [b"%d:%d" % (n, start) for n in range(25) for start in (0, 5)]
     assert found == expected if seed is None else found != expected

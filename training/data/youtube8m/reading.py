@@ -91,6 +91,15 @@ class Videos:
         # Around each string of a list there are at most 16 bytes.
         return self.max_frames * (width + 16 * len(self.features)) + 4096
 
+    def steps(self, batch_size, share=(0, 1)):
+        """Number of batches of a pass of `batches` over files that are undamaged.
+
+        Args:
+            batch_size, share: Those of `batches`.
+        """
+        *_, size = self._shared(share)
+        return -(-size // batch_size)
+
     def batches(
         self,
         batch_size,
@@ -102,10 +111,11 @@ class Videos:
     ):
         """Batches of one pass over the videos.
 
-        The number of batches is known (`cardinality`). A file that was damaged after
-        its records were counted does not end the pass: TensorFlow's log warns of it,
-        the rest of that file is skipped, and the pass begins anew to fill up what is
-        missing at its end.
+        A file that cannot be opened any more, or was damaged after its records were
+        counted, does not end the pass: TensorFlow's log has a warning, and the file, or
+        the rest of it, is left out. One record that cannot be parsed takes its batch
+        with it. There may be fewer batches than `steps` then, none at worst, and so the
+        dataset has no cardinality; callers that need one assert it.
 
         Args:
             batch_size: Videos of a batch. The last one may have fewer.
@@ -140,7 +150,7 @@ class Videos:
             DataError: More shares than files.
         """
         self._check(audio, half_videos, seed)
-        files, counts, size = self._shared(share)
+        files, counts, _ = self._shared(share)
         if seed is not None:
             seed = tf.stack([tf.cast(part, tf.int64) for part in seed])
         records = self._records(files, counts, seed)
@@ -153,8 +163,6 @@ class Videos:
 
             batches = records.batch(batch_size).map(parse, num_parallel_calls=PARSERS)
         batches = batches.ignore_errors(log_warning=True)
-        # For a length that is known, and that damage does not change.
-        batches = batches.repeat().take(-(-size // batch_size))
         if not with_ids:
             batches = batches.map(lambda *batch: batch[:-1])
         return batches.prefetch(1)
@@ -198,12 +206,12 @@ class Videos:
         """Serialized records of some files."""
         if seed is None:
             shards = tf.data.Dataset.from_tensor_slices((files, counts))
-            return shards.flat_map(_read)
+            return _that_open(shards).flat_map(_read)
         order = tf.random.experimental.stateless_shuffle(tf.range(len(files)), seed)
         shards = tf.data.Dataset.from_tensor_slices(
             (tf.gather(files, order), tf.gather(counts, order))
         )
-        records = shards.interleave(_read, FILES_AT_ONCE, 1)
+        records = _that_open(shards).interleave(_read, FILES_AT_ONCE, 1)
         return _shuffled(records, self.shuffled_records, tf.random.fold_in(seed, 1))
 
     def _streams(self, audio):
@@ -239,6 +247,22 @@ class Videos:
         if seed is None:
             return found
         return _shuffled(found, _SEGMENTS, tf.random.fold_in(seed, 2))
+
+
+def _that_open(shards):
+    """Pairs of file and count, without those files that cannot be opened.
+
+    `TFRecordDataset` has the same error over and over of such a file, and
+    `ignore_errors` would never end. Each is tried when its turn comes.
+    """
+
+    def tried(file, count):
+        first = tf.data.FixedLengthRecordDataset(file, 1, buffer_size=1).take(1)
+        # The system's error, with the name of the file, is one of this pair.
+        with tf.control_dependencies([first.reduce(0, lambda read, _: read + 1)]):
+            return tf.identity(file), tf.identity(count)
+
+    return shards.map(tried).ignore_errors(log_warning=True)
 
 
 def _read(file, count):
