@@ -9,7 +9,6 @@ import pytest
 
 from tests.training import youtube8m_samples as samples
 from tests.training.youtube8m_samples import FEATURES, frame_record, frames, only
-from training.data import DamagedDataError
 from training.data.youtube8m import checking
 from training.data.youtube8m.parsing import SILENCE
 from training.data.youtube8m.reading import MAX_FRAMES, Videos
@@ -110,6 +109,15 @@ def test_files_that_cannot_be_opened_any_more_are_left_out(tmp_path, lose, seed)
     assert sorted(found) == [b"0", b"1"]
     lose_all = Videos((str(paths[1]),), (2,), 5, "frame", FEATURES)
     assert list(lose_all.batches(4, seed=seed)) == []
+
+
+@pytest.mark.parametrize("lose", [replaced_by_a_folder, forbidden])
+def test_files_that_cannot_be_opened_are_bad(tmp_path, lose):
+    path = samples.write(tmp_path / "train00.tfrecord", good(2))
+    lose(path)
+    shard = checked(path)
+    assert shard.damage.startswith("it cannot be read") and not shard.videos
+    assert not shard.sha256
 
 
 def test_files_that_cannot_be_opened_are_named_once(tmp_path):
@@ -233,16 +241,31 @@ def test_numbers_that_are_not_finite_become_zero(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("record", "message"),
-    [
-        (frame_record(rgb=frames(2, 5)), "'rgb' has 5 numbers, and 6 were expected"),
-        (frame_record(rgb=frames(2, 6), audio=frames(2, 8)), "'audio' has 8"),
-        (samples.mean_record(rgb=[1] * 7), "'mean_rgb' has 7 numbers, and 6"),
-    ],
-)
-def test_other_widths_are_an_error_that_names_the_file(tmp_path, record, message):
-    path = samples.write(tmp_path / "train00.tfrecord", [record])
-    with pytest.raises(DamagedDataError, match=message) as error:
-        checked(path)
-    assert str(path) in str(error.value) and "Move it" in str(error.value)
+WIDTHS = [
+    (frame_record(rgb=frames(2, 5)), "'rgb' has 5 numbers, and 6 were expected"),
+    (
+        frame_record(rgb=frames(2, 6), audio=frames(2, 8)),
+        "'audio' has 8 numbers, and 4 were expected",
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "message"), WIDTHS)
+def test_a_frame_of_another_width_ends_its_shard(tmp_path, record, message):
+    _, shard = written(tmp_path, [*good(70), record, *good(2)])
+    assert (shard.videos, shard.frames, shard.is_foreign) == (70, 210, False)
+    assert shard.damage == f"record 70 is none of YouTube-8M: {message}"
+    assert shard.sha256
+
+
+def test_a_mean_of_another_width_ends_its_shard(tmp_path):
+    means = [samples.mean_record(rgb=[1] * width) for width in (6, 7, 6)]
+    _, shard = written(tmp_path, means)
+    assert (shard.level, shard.videos, shard.is_foreign) == ("video", 1, False)
+    assert shard.damage.endswith("'mean_rgb' has 7 numbers, and 6 were expected")
+
+
+def test_a_first_record_of_another_width_is_another_data_set(tmp_path):
+    _, shard = written(tmp_path, [WIDTHS[0][0], *good(2)])
+    # It is not read to its end for a checksum.
+    assert shard.is_foreign and not shard.videos and not shard.sha256

@@ -1,17 +1,16 @@
-"""The index of shards, and the data set that a recipe names."""
+"""The index of shards."""
 
 import hashlib
 import json
+import os
 
 import pytest
 
 from tests.training import youtube8m_samples as samples
-from training import data, prepare, workers
+from training import prepare, workers
 from training.data import DamagedDataError, DataError, MissingDataError, youtube8m
-from training.data.youtube8m import index
+from training.data.youtube8m import checking, index
 from training.data.youtube8m.synthetic import Synthetic, write
-
-SHORT = Synthetic(lengths=(2, 4))
 
 
 @pytest.fixture
@@ -23,10 +22,7 @@ def sets(tmp_path, monkeypatch):
 
 @pytest.fixture
 def downloads(tmp_path):
-    """Folder of three shards of two videos each."""
-    folder = tmp_path / "downloads"
-    write(folder, ["train00", "validate0A", "validateA1"], 2, source=SHORT)
-    return folder
+    return samples.downloads(tmp_path / "downloads")
 
 
 @pytest.fixture
@@ -34,9 +30,9 @@ def looked(monkeypatch):
     """Shards that were looked through, in order."""
     paths, check = [], index.check
 
-    def listed(folder, path):
+    def listed(folder, path, known):
         paths.append(path)
-        return check(folder, path)
+        return check(folder, path, known)
 
     monkeypatch.setattr(index, "check", listed)
     return paths
@@ -91,10 +87,10 @@ def test_a_stopped_run_goes_on(sets, downloads, looked, monkeypatch):
     with monkeypatch.context() as patch:
         check = index.check
 
-        def stopped(folder, path):
+        def stopped(folder, path, known):
             if path.endswith("validateA1.tfrecord"):
                 raise OSError("No space left on device")
-            return check(folder, path)
+            return check(folder, path, known)
 
         patch.setattr(index, "check", stopped)
         with pytest.raises(DataError, match="No space left.*start the same command"):
@@ -111,8 +107,8 @@ def test_a_stopped_run_goes_on(sets, downloads, looked, monkeypatch):
 
 def test_only_new_and_changed_shards_are_looked_through_again(sets, downloads, looked):
     youtube8m.prepare(manual_dir=downloads)
-    (changed,) = write(downloads, ["train00"], 3, source=SHORT)
-    write(downloads, ["train01"], 2, source=SHORT)
+    (changed,) = write(downloads, ["train00"], 3, source=samples.SHORT)
+    write(downloads, ["train01"], 2, source=samples.SHORT)
     looked.clear()
     youtube8m.prepare()
     assert looked == [
@@ -136,6 +132,55 @@ def test_an_index_that_no_longer_fits_is_refused(sets, downloads):
     downloads.rename(downloads.with_name("elsewhere"))
     with pytest.raises(DamagedDataError, match=r"validate0A.tfrecord is missing"):
         youtube8m.videos("test")
+
+
+def test_a_changed_shard_of_the_same_size_is_refused(sets, downloads):
+    youtube8m.prepare(manual_dir=downloads)
+    path = downloads / "2/frame/train/train00.tfrecord"
+    changed = bytearray(path.read_bytes())
+    changed[40] ^= 1
+    path.write_bytes(changed)
+    with pytest.raises(DamagedDataError, match="does not fit 1 of 2") as error:
+        youtube8m.videos("train")
+    message = str(error.value)
+    assert "train00.tfrecord has its size still, but was written on" in message
+    assert "training.prepare" in message
+    youtube8m.prepare()
+    assert youtube8m.videos("train").counts == (2,)
+
+
+def move_times(folder, nanoseconds):
+    for path in folder.rglob("*.tfrecord"):
+        time = path.stat().st_mtime_ns + nanoseconds
+        os.utime(path, ns=(time, time))
+
+
+def test_a_copy_with_other_times_has_its_checksums_made_only(
+    sets, downloads, monkeypatch
+):
+    youtube8m.prepare(manual_dir=downloads)
+    before = json.loads((sets / "youtube8m" / "index.json").read_text())["shards"]
+    copy = downloads.rename(downloads.with_name("copy"))
+    move_times(copy, 10**9)
+    monkeypatch.setattr(checking, "_read", None)
+    youtube8m.prepare(manual_dir=copy)
+    after = json.loads((sets / "youtube8m" / "index.json").read_text())["shards"]
+    for old, new in zip(before, after, strict=True):
+        assert new == old | {"modified": old["modified"] + 10**9}
+    assert youtube8m.videos("train").count == 4
+
+
+def test_rounded_times_are_the_same(sets, downloads, looked):
+    youtube8m.prepare(manual_dir=downloads)
+    looked.clear()
+    for path in downloads.rglob("*.tfrecord"):
+        time = path.stat().st_mtime
+        os.utime(path, (time, time))
+        micro = path.stat().st_mtime_ns // 1000 * 1000
+        os.utime(path, ns=(micro, micro))
+    assert youtube8m.videos("train").count == 4
+    youtube8m.prepare()
+    assert looked == []
 
 
 def test_shards_that_the_system_cannot_read_are_tried_again(
@@ -201,10 +246,23 @@ def test_the_same_shard_twice_is_refused(sets, downloads):
         youtube8m.prepare(manual_dir=downloads)
 
 
-def test_other_features_are_refused_and_no_index_is_written(sets, downloads):
-    source = Synthetic(features={"rgb": 100}, lengths=(2, 4))
-    write(downloads, ["train07"], 1, source=source)
-    with pytest.raises(DamagedDataError, match=r"train07.*100 numbers, and 1024"):
+NARROW = Synthetic(features={"rgb": 100}, lengths=(2, 4))
+
+
+def test_a_shard_of_other_features_is_one_of_the_bad_ones(sets, downloads, capsys):
+    write(downloads, ["train07"], 1, source=NARROW)
+    youtube8m.prepare(manual_dir=downloads)
+    printed = capsys.readouterr().out
+    assert "1 bad shards" in printed
+    assert "train07.tfrecord: 0 videos, then record 0 is none of YouTube-8M" in printed
+    assert "'rgb' has 100 numbers, and 1024 were expected" in printed
+    assert youtube8m.videos("train").counts == (2, 2)
+
+
+def test_a_level_of_other_features_is_refused_and_no_index_is_written(sets, downloads):
+    """Whatever there is of another level."""
+    write(downloads, ["train00", "train01"], 1, "video", NARROW)
+    with pytest.raises(DamagedDataError, match=r"2/video/train/train00.tfrecord is no"):
         youtube8m.prepare(manual_dir=downloads)
     assert not (sets / "youtube8m" / "index.json").exists()
 
@@ -217,55 +275,3 @@ def test_processes_share_what_is_large(sets, downloads, monkeypatch, capsys):
     youtube8m.prepare(manual_dir=downloads)
     assert started and youtube8m.videos("train").count == 4
     assert "looking through 3 shards" in capsys.readouterr().out
-
-
-def test_classes_have_the_names_of_a_vocabulary(sets, downloads):
-    assert [str(number) for number in range(3862)] == youtube8m.CLASSES
-    rows = [f'{n},1,/m/0,"Game, {n}",http://a,Arts,,,' for n in range(3862)]
-    header = "Index,TrainVideoCount,KnowledgeGraphId,Name,WikiUrl,Vertical1"
-    text = "\n".join([f"{header},Vertical2,Vertical3,WikiDescription", *rows])
-    (downloads / "vocabulary.csv").write_text(text, encoding="utf-8")
-    youtube8m.prepare(manual_dir=downloads)
-    assert youtube8m.CLASSES[7] == "Game, 7" and len(youtube8m.CLASSES) == 3862
-    # Of another release.
-    assert youtube8m.names_of_classes(4716)[7] == "7"
-    (sets / "youtube8m" / "vocabulary.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DamagedDataError, match="columns Index and Name"):
-        youtube8m.names_of_classes()
-
-
-def test_both_vocabularies_are_read(sets, downloads):
-    path = downloads / "2/frame/validate/validate0B.tfrecord"
-    rgb = samples.frames(1, 1024)
-    samples.write(path, [samples.frame_record(b"a", (5, 4000), rgb)])
-    youtube8m.prepare(manual_dir=downloads)
-    for classes, expected in ((3862, 1), (4716, 2)):
-        videos = youtube8m.videos("test", classes=classes)
-        *_, (_, labels) = videos.batches(2).as_numpy_iterator()
-        assert labels.shape == (1, classes) and labels.sum() == expected
-
-
-@pytest.mark.parametrize("level", ["frame", "video", "segment"])
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_synthetic_videos_need_no_files(split, level):
-    videos = youtube8m.videos(split, level, synthetic=1)
-    inputs, labels, *_ = next(videos.batches(4).as_numpy_iterator())
-    first = inputs[0] if level != "video" else inputs
-    assert videos.count >= 16 and labels.shape == (4, 3862) and len(first) == 4
-    assert first.shape[-1] == (1152 if level == "video" else 1024)
-
-
-def test_the_data_set_is_known_by_its_name():
-    source = data.find("youtube8m")
-    assert data.has_videos(source) and not data.has_videos(data.find("digits"))
-    assert source.SPLITS == ("train", "test") and "CC BY" in source.ABOUT["licence"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"split": "validation"}, {"level": "clip"}, {"synthetic": 2}, {"classes": 10}],
-)
-def test_unknown_options_are_refused(options):
-    ((name, _),) = options.items()
-    with pytest.raises(ValueError, match=f"`{name}` must be one of"):
-        youtube8m.videos(**({"split": "train"} | options))

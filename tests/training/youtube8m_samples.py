@@ -3,10 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
+from training.data.youtube8m import synthetic
 from training.data.youtube8m.reading import Videos
 
 # Small widths, for what does not depend on them.
 FEATURES, CLASSES = {"rgb": 6, "audio": 4}, 5
+# Videos of published widths.
+SHORT = synthetic.Synthetic(lengths=(2, 4))
 
 
 def integers(*values):
@@ -78,3 +81,9 @@ def only(dataset):
 def ids(dataset):
     """All ids of a dataset that has them, in order."""
     return [name for *_, names in dataset.as_numpy_iterator() for name in names]
+
+
+def downloads(folder):
+    """Writes three shards of two videos each, one of them of `test`."""
+    synthetic.write(folder, ["train00", "validate0A", "validateA1"], 2, source=SHORT)
+    return folder

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from training.data import DamagedDataError
 from training.data.folders import sets_folder
+from training.data.youtube8m import summary
 from training.data.youtube8m.checking import FEATURES, VOCABULARIES
-from training.data.youtube8m.index import Index, make, summary
+from training.data.youtube8m.index import Index, make
 from training.data.youtube8m.reading import LEVELS, Videos
 from training.data.youtube8m.shards import INFERENCE, SPLITS
 
@@ -107,7 +108,7 @@ def prepare(data_dir=None, manual_dir=None):
     vocabulary = Path(manual_dir).expanduser() / _VOCABULARY
     if vocabulary.exists():
         shutil.copyfile(vocabulary, folder / _VOCABULARY)
-    print("\n".join(summary(index)))
+    print("\n".join(summary.lines(index)))
     return folder
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from training.data import DamagedDataError
 from training.data.youtube8m import parsing, segments
 from training.data.youtube8m.reading import MAX_FRAMES
 
@@ -51,7 +50,8 @@ class Shard:
 
     Attributes:
         path: Relative to the folder of all.
-        bytes, modified, sha256: Its size, time (ns) and checksum.
+        bytes, modified, sha256: Its size, time (ns) and checksum, which is empty where
+            the shard is to be looked through again in any case.
         level: `"frame"`, `"video"` or `"segment"`.
         videos: Records before the first that is damaged: those that are read.
         frames: Frames of these that are used.
@@ -59,6 +59,8 @@ class Shard:
         largest: Bytes of the largest record.
         problems: `Problems`.
         damage: What is wrong with the shard, where it was not read to its end.
+        is_foreign: Whether its first record has features of another width: that is
+            another data set.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Shard:
     largest: int = 0
     problems: Problems = dataclasses.field(default_factory=Problems)
     damage: str | None = None
+    is_foreign: bool = False
 
     @classmethod
     def of(cls, fields):
@@ -79,29 +82,43 @@ class Shard:
         return cls(**fields | {"problems": Problems(**fields["problems"])})
 
 
-def check(folder, path):
+class _WidthError(ValueError):
+    """Features have another width than those of YouTube-8M."""
+
+
+def check(folder, path, known=None):
     """Reads a shard to its end, or to the first record that cannot be read.
 
     Args:
         folder: Folder of all shards.
         path: The shard, relative to it.
+        known: What was returned of a shard at that path before. Where it has the same
+            bytes, only the checksum is made, and the new time kept.
 
     Returns:
         `Shard`, as a dictionary.
-
-    Raises:
-        DamagedDataError: Its features are not those of YouTube-8M.
     """
     file = Path(folder, path)
     stat = file.stat()
     shard = Shard(path, stat.st_size, stat.st_mtime_ns)
     try:
         with open(file, "rb") as opened:
-            shard.sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            opened.read(1)  # Else `_read` would try without end.
+        if known is not None and known["bytes"] == shard.bytes:
+            shard.sha256 = _digest(file)
+            if shard.sha256 == known["sha256"]:
+                return known | {"modified": shard.modified}
         _read(file, shard)
+        # Of what is no part of the data set it would take hours for nothing.
+        shard.sha256 = "" if shard.is_foreign else shard.sha256 or _digest(file)
     except (OSError, tf.errors.OpError) as error:
         shard.sha256, shard.damage = "", f"it cannot be read: {error}"
     return dataclasses.asdict(shard)
+
+
+def _digest(file):
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _read(file, shard):
@@ -112,14 +129,14 @@ def _read(file, shard):
         sizes = tf.strings.length(batch).numpy()
         if not shard.videos:
             shard.level = _level(batch[0].numpy())
-        good = _count(file, shard, batch)
+        good = _count(shard, batch)
         shard.videos += good
         if good:
             shard.largest = max(shard.largest, int(sizes[:good].max()))
         # Around a record there are its length and two checksums.
         place += int(sizes[:good].sum()) + 16 * good
         if good < len(sizes):
-            shard.damage = f"record {shard.videos} is no video of level {shard.level}"
+            _blame(shard, batch[good : good + 1])
             return
     if place < shard.bytes or not shard.videos:
         shard.damage = (
@@ -127,6 +144,17 @@ def _read(file, shard):
             if shard.bytes
             else "it is empty"
         )
+
+
+def _blame(shard, record):
+    """Says what is wrong with the first record that is not good."""
+    try:
+        _found(shard, record)
+    except _WidthError as error:
+        shard.damage = f"record {shard.videos} is none of YouTube-8M: {error}"
+        shard.is_foreign = not shard.videos
+    except tf.errors.InvalidArgumentError:
+        shard.damage = f"record {shard.videos} is no video of level {shard.level}"
 
 
 def _level(record):
@@ -141,23 +169,28 @@ def _level(record):
     return "segment" if "segment_start_times" in keys else "frame"
 
 
-def _count(file, shard, records):
+def _count(shard, records):
     """Counts what is in some records; returns how many, from the first, are good."""
-    count = {"video": _count_means}.get(shard.level, _count_frames)
     try:
-        found = count(file, records)
-    except tf.errors.InvalidArgumentError:
+        found = _found(shard, records)
+    except (tf.errors.InvalidArgumentError, _WidthError):
         if len(records) == 1:
             return 0
         half = len(records) // 2
-        good = _count(file, shard, records[:half])
-        return good if good < half else half + _count(file, shard, records[half:])
+        good = _count(shard, records[:half])
+        return good if good < half else half + _count(shard, records[half:])
     shard.frames += found.pop("frames", 0)
     shard.segments += found.pop("segments", 0)
     _add_labels(shard.problems.unknown_labels, found.pop("labels"))
     for name, number in found.items():
         setattr(shard.problems, name, getattr(shard.problems, name) + number)
     return len(records)
+
+
+def _found(shard, records):
+    """What is in some records, all of which must be good."""
+    count = {"video": _count_means}.get(shard.level, _count_frames)
+    return count(records)
 
 
 def _add_labels(unknown, labels):
@@ -169,7 +202,6 @@ def _number(condition):
     return int(tf.math.count_nonzero(condition))
 
 
-_FLOATS = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
 # Graphs: called one by one, their operations take longer.
 _parse_frames = tf.function(
     functools.partial(
@@ -190,11 +222,11 @@ _parse_means = tf.function(
 _find_segments = tf.function(segments.find)
 
 
-def _count_frames(file, records):
+def _count_frames(records):
     parsed = _parse_frames(records)
     for stream, (strings, lengths) in parsed.streams.items():
         is_frame = tf.sequence_mask(lengths, tf.shape(strings)[1])
-        _check_width(file, stream, tf.strings.length(strings)[is_frame])
+        _check_width(stream, tf.strings.length(strings)[is_frame])
     lengths, heard = (parsed.streams[stream][1] for stream in FEATURES)
     used = tf.minimum(lengths, MAX_FRAMES)
     found = _find_segments(parsed.context)
@@ -210,13 +242,13 @@ def _count_frames(file, records):
     }
 
 
-def _count_means(file, records):
+def _count_means(records):
     ids, labels, found = _parse_means(records)
     missing = {}
     for stream in FEATURES:
         lengths = found[f"mean_{stream}"].row_lengths()
         missing[stream] = _number(lengths == 0)
-        _check_width(file, f"mean_{stream}", lengths[lengths > 0])
+        _check_width(f"mean_{stream}", lengths[lengths > 0])
     return {
         "labels": labels.values,
         "missing_audio": missing["audio"],
@@ -228,11 +260,10 @@ def _count_means(file, records):
     }
 
 
-def _check_width(file, name, widths):
+def _check_width(name, widths):
     expected = FEATURES[name.removeprefix("mean_")]
     wrong = widths[tf.cast(widths, tf.int32) != expected]
     if len(wrong):
-        raise DamagedDataError(
-            f"{file} is no shard of YouTube-8M: {name!r} has {int(wrong[0])} numbers, "
-            f"and {expected} were expected. Move it out of the folder."
+        raise _WidthError(
+            f"{name!r} has {int(wrong[0])} numbers, and {expected} were expected"
         )

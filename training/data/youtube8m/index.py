@@ -1,8 +1,8 @@
 """The index of YouTube-8M's shards: all that is written, for they are read in place."""
 
-import collections
 import contextlib
 import dataclasses
+import datetime
 import json
 import os
 from concurrent.futures.process import BrokenProcessPool
@@ -16,8 +16,9 @@ from training.data.youtube8m.checking import Shard, check
 _VERSION = 1
 # Fewer bytes are read sooner than processes for them have begun.
 _SMALL = 64 * 2**20
-# Bad shards that a summary names; the index has all of them.
-_NAMED = 10
+# Nanoseconds between times that are the same one: some file systems and programs that
+# copy round them to microseconds, or to a float of seconds.
+_ROUNDING = 2000
 COMMAND = "python -m training.prepare youtube8m --manual-dir DIR [--data-dir DIR]"
 
 
@@ -81,8 +82,8 @@ class Index:
             MissingDataError: There are none.
             DamagedDataError: The index does not fit its files any more.
         """
-        found = [one for one in self.shards if self._is_in(one, split, level)]
-        self._check_sizes(found)
+        found = [one for one in self.shards if _is_in(one, split, level)]
+        self._check_files(found)
         used = [one for one in found if one.videos]
         if not used:
             bad = f" All {len(found)} are bad." if found else ""
@@ -94,34 +95,43 @@ class Index:
             )
         return used
 
-    def _is_in(self, shard, split, level):
-        name = shards.Name.read(Path(shard.path).name)
-        return shard.level == level and name.is_in(split, level)
-
-    def _check_sizes(self, found):
-        wrong = []
-        for shard in found:
-            size = _size(self.folder / shard.path)
-            if size is None:
-                wrong.append(f"{shard.path} is missing")
-            elif size != shard.bytes:
-                wrong.append(
-                    f"{shard.path} has {size:,} bytes, and had {shard.bytes:,}"
-                )
+    def _check_files(self, found):
+        wrong = [(one, _difference(self.folder, one)) for one in found]
+        wrong = [f"{one.path} {difference}" for one, difference in wrong if difference]
         if wrong:
             raise DamagedDataError(
                 f"The index of YouTube-8M does not fit {len(wrong)} of {len(found)} "
                 f"shards in {self.folder}. The first: {wrong[0]}. Put them back, or "
                 f"run `{COMMAND}` again, with the folder where they are; it looks "
-                "through those that changed."
+                "through those that changed. A copy with other times is told by its "
+                "checksums, and not looked through."
             )
 
 
-def _size(path):
+def _is_in(shard, split, level):
+    name = shards.Name.read(Path(shard.path).name)
+    return shard.level == level and name.is_in(split, level)
+
+
+def _difference(folder, shard):
+    """What is not as it was, in words; nothing where all is."""
     try:
-        return path.stat().st_size
+        stat = (folder / shard.path).stat()
     except FileNotFoundError:
-        return None
+        return "is missing"
+    if stat.st_size != shard.bytes:
+        return f"has {stat.st_size:,} bytes, and had {shard.bytes:,}"
+    if not _is_same_time(stat.st_mtime_ns, shard.modified):
+        now, then = (
+            datetime.datetime.fromtimestamp(time / 10**9)
+            for time in (stat.st_mtime_ns, shard.modified)
+        )
+        return f"has its size still, but was written on {now}, and before on {then}"
+    return ""
+
+
+def _is_same_time(one, other):
+    return abs(one - other) < _ROUNDING
 
 
 def make(path, folder):
@@ -129,7 +139,7 @@ def make(path, folder):
 
     What was done is kept beside it after each shard: once stopped, the same call goes
     on. Shards of an index that is there are not read again, unless their size or time
-    is another one.
+    is another one; where only the time is, their checksum tells.
 
     Args:
         path: File to write.
@@ -140,7 +150,8 @@ def make(path, folder):
 
     Raises:
         MissingDataError: No shards.
-        DamagedDataError: A shard has other features, or one is there twice.
+        DamagedDataError: All shards of a level have features of another width, or one
+            is there twice.
         DataError: The index could not be written.
     """
     folder, path = Path(folder).expanduser().absolute(), Path(path)
@@ -149,11 +160,12 @@ def make(path, folder):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         known = _known(path, done_file)
-        keys = {place: _key(folder, place) for place in paths}
-        done = {place: known[key] for place, key in keys.items() if key in known}
-        missing = [place for place in paths if place not in done]
-        done |= {one["path"]: one for one in _checked(folder, missing, done_file)}
-        index = Index(folder, tuple(Shard.of(done[place]) for place in paths))
+        missing = [place for place in paths if not _fits(folder, known.get(place))]
+        known |= {
+            one["path"]: one for one in _checked(folder, missing, known, done_file)
+        }
+        index = Index(folder, tuple(Shard.of(known[place]) for place in paths))
+        _check_widths(index)
         _check_unique(index)
         index.save(path)
         done_file.unlink(missing_ok=True)
@@ -166,14 +178,13 @@ def make(path, folder):
     return index
 
 
-def _key(folder, place):
-    """What must be the same for a shard not to be read again."""
-    stat = (folder / place).stat()
-    return place, stat.st_size, stat.st_mtime_ns
+def _fits(folder, entry):
+    """Whether there is an entry, of a file that is as it was."""
+    return entry is not None and not _difference(folder, Shard.of(entry))
 
 
 def _known(path, done_file):
-    """Entries of an index and of one that was begun, by their `_key`."""
+    """Path → entry of an index, and of one that was begun after it."""
     known = []
     with contextlib.suppress(DataError):  # It is written anew.
         known += [dataclasses.asdict(shard) for shard in Index.open(path).shards]
@@ -183,12 +194,12 @@ def _known(path, done_file):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             known.append(dataclasses.asdict(Shard.of(json.loads(line))))
     # Those that could not be read may be readable by now; they have no checksum.
-    known = [one for one in known if one["sha256"]]
-    return {(one["path"], one["bytes"], one["modified"]): one for one in known}
+    return {one["path"]: one for one in known if one["sha256"]}
 
 
-def _checked(folder, paths, done_file):
+def _checked(folder, paths, known, done_file):
     """Entries of shards that are read now; each is written down at once."""
+    jobs = [(folder, place, known.get(place)) for place in paths]
     with open(done_file, "a", encoding="utf-8") as file:
         # A line that was not written to its end.
         file.write("\n")
@@ -199,9 +210,9 @@ def _checked(folder, paths, done_file):
             return entry
 
         if sum((folder / place).stat().st_size for place in paths) <= _SMALL:
-            return [keep(check(folder, place)) for place in paths]
+            return [keep(check(*job)) for job in jobs]
         with workers.pool() as pool:
-            jobs = [pool.submit(check, folder, place) for place in paths]
+            jobs = [pool.submit(check, *job) for job in jobs]
             for job in jobs:
                 job.add_done_callback(lambda job: _keep_result(job, keep))
             return workers.wait(jobs, f"looking through {len(jobs)} shards")
@@ -210,6 +221,19 @@ def _checked(folder, paths, done_file):
 def _keep_result(job, keep):
     if not job.cancelled() and job.exception() is None:
         keep(job.result())
+
+
+def _check_widths(index):
+    """Raises where all of a level is another data set."""
+    foreign = [shard for shard in index.shards if shard.is_foreign]
+    known = {shard.level for shard in index.shards if shard.videos}
+    first = next((shard for shard in foreign if shard.level not in known), None)
+    if first is not None:
+        raise DamagedDataError(
+            f"{index.folder / first.path} is no shard of YouTube-8M: {first.damage}. "
+            f"Nor is any other of level {first.level!r} in {index.folder}. Move them "
+            "out of the folder, or give another one as --manual-dir."
+        )
 
 
 def _check_unique(index):
@@ -225,48 +249,3 @@ def _check_unique(index):
                 f"of level {shard.level!r}, and its videos would be read twice. Move "
                 "one of the downloads out of the folder."
             )
-
-
-def summary(index):
-    """What is there and what is wrong with it, as lines of text."""
-    lines = [f"Shards in {index.folder}:"]
-    groups = collections.defaultdict(list)
-    for shard in index.shards:
-        partition = shards.Name.read(Path(shard.path).name).partition
-        groups[shard.level, partition].append(shard)
-    for (level, partition), group in sorted(groups.items()):
-        lines.append(
-            f"  {level} level, {partition}: {len(group):,} of {shards.COUNT:,} shards, "
-            f"{sum(one.bytes for one in group) / 2**30:,.2f} GiB, "
-            f"{sum(one.videos for one in group):,} videos, "
-            f"{sum(one.frames for one in group):,} frames, "
-            f"{sum(one.segments for one in group):,} segments"
-        )
-    return lines + _problems(index.shards) + _bad(index.shards)
-
-
-def _problems(found):
-    """Lines about what is used in spite of what is wrong with it."""
-    counts = collections.Counter()
-    for shard in found:
-        for name, number in dataclasses.asdict(shard.problems).items():
-            if isinstance(number, dict):
-                counts.update({f"{name}, of {key}": n for key, n in number.items()})
-            else:
-                counts[name] += number
-    words = [f"{name.replace('_', ' ')}: {n:,}" for name, n in counts.items() if n]
-    return [f"  Problems: {'; '.join(words)}"] if words else []
-
-
-def _bad(found):
-    """Lines about shards that are not read to their end."""
-    bad = [shard for shard in found if shard.damage]
-    if not bad:
-        return []
-    lines = [f"  {len(bad)} bad shards, of which what comes before the damage is read:"]
-    lines += [
-        f"    {shard.path}: {shard.videos:,} videos, then {shard.damage}"
-        for shard in bad[:_NAMED]
-    ]
-    more = len(bad) - _NAMED
-    return lines + ([f"    and {more} more, in the index"] if more > 0 else [])
