@@ -19,19 +19,59 @@ def downloads(tmp_path):
     return samples.downloads(tmp_path / "downloads")
 
 
-def test_classes_have_the_names_of_a_vocabulary(sets, downloads):
-    assert [str(number) for number in range(3862)] == youtube8m.CLASSES
-    rows = [f'{n},1,/m/0,"Game, {n}",http://a,Arts,,,' for n in range(3862)]
+def vocabulary(classes):
+    """The text of one."""
+    rows = [f'{n},1,/m/0,"Game, {n}",http://a,Arts,,,' for n in range(classes)]
     header = "Index,TrainVideoCount,KnowledgeGraphId,Name,WikiUrl,Vertical1"
-    text = "\n".join([f"{header},Vertical2,Vertical3,WikiDescription", *rows])
-    (downloads / "vocabulary.csv").write_text(text, encoding="utf-8")
+    return "\n".join([f"{header},Vertical2,Vertical3,WikiDescription", *rows])
+
+
+@pytest.mark.parametrize("classes", [3862, 4716])
+def test_classes_have_the_names_of_a_vocabulary(sets, downloads, classes):
+    assert [str(number) for number in range(3862)] == youtube8m.CLASSES
+    (downloads / "vocabulary.csv").write_text(vocabulary(classes), encoding="utf-8")
     youtube8m.prepare(manual_dir=downloads)
-    assert youtube8m.CLASSES[7] == "Game, 7" and len(youtube8m.CLASSES) == 3862
+    names = youtube8m.names_of_classes(classes)
+    assert names[7] == "Game, 7" and len(names) == classes
     # Of another release.
-    assert youtube8m.names_of_classes(4716)[7] == "7"
-    (sets / "youtube8m" / "vocabulary.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DamagedDataError, match="columns Index and Name"):
-        youtube8m.names_of_classes()
+    assert youtube8m.names_of_classes(3862 + 4716 - classes)[7] == "7"
+    # A file beside the shards that goes away changes nothing.
+    (downloads / "vocabulary.csv").unlink()
+    youtube8m.prepare()
+    assert youtube8m.names_of_classes(classes) == names
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"a,b\n1,2\n", b"\xff\xfe\x00", b"<html>404 Not Found</html>"),
+        vocabulary(3861).encode(),
+        vocabulary(3862).removesuffix('"Game, 3861",http://a,Arts,,,').encode(),
+    ],
+)
+def test_a_damaged_vocabulary_is_told_of_at_once(sets, downloads, content):
+    youtube8m.prepare(manual_dir=downloads)
+    kept = sets / "youtube8m" / "vocabulary.csv"
+    (downloads / "vocabulary.csv").write_bytes(content)
+    with pytest.raises(DamagedDataError, match="columns Index and Name") as error:
+        youtube8m.prepare(manual_dir=downloads)
+    assert str(downloads / "vocabulary.csv") in str(error.value)
+    assert not kept.exists() and youtube8m.videos("train").count == 4
+    kept.write_bytes(content)
+    for call in (youtube8m.names_of_classes, lambda: youtube8m.videos("train")):
+        with pytest.raises(DamagedDataError, match="prepare the set again, or delete"):
+            call()
+    (downloads / "vocabulary.csv").write_text(vocabulary(3862))
+    youtube8m.prepare(manual_dir=downloads)
+    assert youtube8m.CLASSES[7] == "Game, 7"
+
+
+def test_a_vocabulary_is_read_once(sets, downloads, monkeypatch):
+    (downloads / "vocabulary.csv").write_text(vocabulary(3862))
+    youtube8m.prepare(manual_dir=downloads)
+    names = youtube8m.names_of_classes()
+    monkeypatch.setattr(youtube8m.csv, "DictReader", None)
+    assert youtube8m.names_of_classes() == names
 
 
 def test_both_vocabularies_are_read(sets, downloads):

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from training.data import DamagedDataError
+from training.data import DamagedDataError, DataError
 from training.data.folders import sets_folder
 from training.data.youtube8m import summary
 from training.data.youtube8m.checking import FEATURES, VOCABULARIES
@@ -59,7 +59,8 @@ def videos(split, level="frame", synthetic=0, classes=VOCABULARIES[0]):
 
     Raises:
         MissingDataError: The set was not prepared, or has no shard of the split.
-        DamagedDataError: The index does not fit its files.
+        DamagedDataError: The index does not fit its files, or the vocabulary is not
+            as published.
     """
     _check("split", split, (*SPLITS, INFERENCE))
     _check("level", level, LEVELS)
@@ -68,6 +69,8 @@ def videos(split, level="frame", synthetic=0, classes=VOCABULARIES[0]):
     folder = _synthetic() if synthetic else _folder()
     index = Index.open(folder / _INDEX)
     found = index.chosen(split, level)
+    if not synthetic:
+        names_of_classes(classes)  # Raises now, and not at the end of a training.
     return Videos(
         files=tuple(str(index.folder / shard.path) for shard in found),
         counts=tuple(shard.videos for shard in found),
@@ -99,45 +102,81 @@ def prepare(data_dir=None, manual_dir=None):
             it was downloaded. Defaults to that of the index that is there.
 
     Raises:
+        DamagedDataError: The vocabulary is not as published.
         DataError: It could not be, and the index is as it was.
     """
     folder = _folder(data_dir)
     if manual_dir is None:
         manual_dir = Index.open(folder / _INDEX).folder
+    kept, downloaded = (
+        Path(place, _VOCABULARY).expanduser() for place in (folder, manual_dir)
+    )
+    # Raises where it is damaged.
+    _vocabulary(downloaded if downloaded.exists() else kept)
     index = make(folder / _INDEX, manual_dir)
-    vocabulary = Path(manual_dir).expanduser() / _VOCABULARY
-    if vocabulary.exists():
-        shutil.copyfile(vocabulary, folder / _VOCABULARY)
+    if downloaded.exists():
+        _copy(downloaded, kept)
     print("\n".join(summary.lines(index)))
     return folder
+
+
+def _copy(downloaded, kept):
+    try:
+        kept.write_bytes(downloaded.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"{downloaded} could not be copied to {kept}: {error}. Once that is put "
+            "right, start the same command again."
+        ) from error
 
 
 def names_of_classes(classes=VOCABULARIES[0]):
     """Names of the classes: those of `vocabulary.csv`, or else numbers as text.
 
-    A vocabulary of another number of classes is not used.
+    A vocabulary of the other number of classes is not used.
 
     Args:
-        classes: Their number.
+        classes: Their number, one of 3862 and 4716.
 
     Raises:
         DamagedDataError: The vocabulary is not as published.
     """
-    path = _folder() / _VOCABULARY
-    numbers = [str(number) for number in range(classes)]
-    if not path.exists():
-        return numbers
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            names = {row["Index"]: row["Name"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise DamagedDataError(
-            f"{path} is damaged: {error!r}. It should have columns Index and Name. "
-            "Download it again, and prepare the set again, or delete it."
-        ) from error
-    if set(names) != set(numbers):
+    names = _vocabulary(_folder() / _VOCABULARY)
+    numbers = _numbers(classes)
+    if names.keys() != set(numbers):
         return numbers
     return [names[number] or number for number in numbers]
+
+
+def _vocabulary(path):
+    """Number → name of each class, text; empty where there is no such file."""
+    try:
+        if not path.exists():
+            return {}
+        # Read once, as long as it is the same one.
+        return _names(path, path.stat().st_mtime_ns, path.stat().st_size)
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise DamagedDataError(
+            f"{path} is damaged: {error!r}. It should have columns Index and Name, and "
+            f"a row for each of {' or '.join(map(str, VOCABULARIES))} classes. "
+            "Download it again, and prepare the set again, or delete it."
+        ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _names(path, *when):
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = {row["Index"]: row["Name"] for row in rows}
+    if names.keys() not in [set(_numbers(classes)) for classes in VOCABULARIES]:
+        raise ValueError(f"it has {len(names)} classes, or not these")
+    if None in rows[-1].values():
+        raise ValueError("it ends within a row")
+    return names
+
+
+def _numbers(classes):
+    return [str(number) for number in range(classes)]
 
 
 def _folder(data_dir=None):
