@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-# What the byte 0 stands for, with the half step of the reference code.
-OFFSET = 4 / 512 - 2
+from cvzoo.layers.frames import OFFSET, STEP
 
 
 def quantize(features):
@@ -29,9 +28,7 @@ def quantize(features):
 
 def dequantize(frames):
     """Features that bytes stand for: `q · 4/255 + 4/512 − 2`, float32."""
-    return (np.asarray(frames, np.float32) * (4 / 255) + (4 / 512 - 2)).astype(
-        "float32"
-    )
+    return np.asarray(frames, np.float32) * STEP + OFFSET
 
 
 def write_frames(path, records, id_key="id"):

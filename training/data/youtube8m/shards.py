@@ -25,8 +25,9 @@ COUNT = len(_CHARACTERS) ** 2
 _NAME = re.compile(rf"({'|'.join(PARTITIONS)})([0-9A-Za-z]{{2}}|[0-9]{{4}})\.tfrecord")
 
 INSTRUCTIONS = (
-    "Download shards as docs/video.md tells, for example with `curl "
-    "data.yt8m.org/download.py | shard=1,100 partition=2/frame/train mirror=us python`"
+    "Download shards as docs/video.md tells: `curl -O "
+    "http://data.yt8m.org/download.py`, read that script, and run `shard=1,100 "
+    "partition=2/frame/train mirror=us python download.py`"
 )
 
 
