@@ -1,9 +1,12 @@
 """What the tests of training share."""
 
+import importlib.util
+
 import pytest
 
 from tests.training.musicnet_samples import NAMES
 from training.data import synthetic_musicnet
+from training.data.chorales import scores
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +16,11 @@ def written(tmp_path_factory):
     recordings = [synthetic_musicnet.recording(name, 0.6) for name in NAMES]
     synthetic_musicnet.write_unpacked(folder, recordings)
     return folder, {one.name: one for one in recordings}
+
+
+@pytest.fixture(scope="session")
+def bach():
+    """Folder of music21's files of Bach."""
+    if importlib.util.find_spec("music21") is None:
+        pytest.skip('music21 is not installed: pip install ".[music]"')
+    return scores.folder()

@@ -19,12 +19,11 @@ SHARDS = 4
 _INDEX = "index.json"
 
 
-def prepare(data_dir=None, table=None):
-    """Renders what is not there yet.
+def prepare(data_dir=None):
+    """Renders all works, unless that was done.
 
     Args:
         data_dir: Folder of all sets; see `sets_folder`.
-        table: Works to render, of `works.Work`. Defaults to all.
 
     Returns:
         Folder of the shards.
@@ -32,10 +31,13 @@ def prepare(data_dir=None, table=None):
     folder = sets_folder(data_dir) / "chorale_chords" / VERSION
     if not folder.exists():
         scores.folder()  # Raises where music21 is not installed.
-        once.make(
-            folder, lambda aside: _write(aside, table or works.used()), "chorale_chords"
-        )
+        _make(folder, works.used())
     return folder
+
+
+def _make(folder, table):
+    """Renders some works, of `works.Work`, into a folder that is not there yet."""
+    once.make(folder, lambda aside: _write(aside, table), "chorale_chords")
 
 
 def write_index(folder, counts):
