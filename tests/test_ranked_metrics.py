@@ -166,6 +166,25 @@ def test_no_order_of_videos_changes_a_bit(name, videos, kind, random):
         }
     )
     assert value(copy) == whole
+    assert copy.scores_seen == labels.size
+
+
+def test_ties_are_within_what_all_orders_give():
+    """Positives of equal scores last, and first."""
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        labels = (random.random((8, 5)) < 0.3).astype(int)
+        labels[0, 0] = 1
+        scores = random.integers(0, 3, (8, 5)) / 2
+        bounds = []
+        for sign in (-1, 1):
+            right = labels.ravel()[
+                np.lexsort((-sign * labels.ravel(), -scores.ravel()))
+            ]
+            precision = np.cumsum(right) / np.arange(1, right.size + 1)
+            bounds.append(np.sum(precision * right) / labels.sum())
+        found = metric_of("gap", labels, scores).result()
+        assert bounds[0] - 1e-12 <= found <= bounds[1] + 1e-12
 
 
 @pytest.mark.parametrize("name", METRICS)

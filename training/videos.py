@@ -17,8 +17,8 @@ from training.scoring import Scoring
 
 # Videos of a batch of an evaluation: 64 of 300 frames are 22 MB.
 EVALUATED = 64
-# Passes over the videos that an epoch may need; each has an order of its own.
-PASSES = 10**6
+# More than an epoch has passes over the videos; each has an order of its own.
+PASSES = 10**9
 # Scores of the test videos with frames that are drawn, as in paper 1's runs.
 OF_RANDOM_FRAMES = "test_random_frames"
 
@@ -73,7 +73,9 @@ class VideoData(Data):
             )
 
         def epoch(number):
-            passes = tf.data.Dataset.range(PASSES)
+            # As many passes as there are steps are enough, and not without end where
+            # nothing can be read any more.
+            passes = tf.data.Dataset.range(self.steps_per_epoch)
             batches = passes.flat_map(lambda one: one_pass(number, one))
             if share[1] > 1:  # Each worker's batches must be as large as others'.
                 rows = batch_size * (2 if self.half_videos else 1)
@@ -88,24 +90,30 @@ class VideoData(Data):
         """Batches of a split, in order, and how many there are."""
         videos = self.videos[split]
         size = sharing.evaluation_size(videos.count, EVALUATED, self.strategy)
-        steps = -(-videos.count // size)
         batches = videos.batches(size, audio=self.audio).prefetch(2)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+        batches = batches.apply(
+            tf.data.experimental.assert_cardinality(videos.steps(size))
+        )
         # Times differ between batches.
         return sharing.evaluation_batches(batches, self.strategy, joined=False)
 
     def _add_scores(self, scoring, metrics, model, split):
         """Adds a model's scores of a split to metrics."""
+        videos, metrics = self.videos[split], tuple(metrics)
         try:
-            scoring(tuple(metrics), model, self.evaluation(split))
+            scoring(metrics, model, self.evaluation(split))
+            is_whole = metrics[0].scores_seen == videos.count * videos.classes
         except tf.errors.InvalidArgumentError as error:
+            # Of the number of batches, that of `assert_cardinality`.
             if "expected to contain" not in str(error):
                 raise
+            is_whole = False
+        if not is_whole:
             raise DamagedDataError(
                 f"Fewer videos of split {split!r} can be read than there were when the "
-                f"set was prepared: {self.videos[split].count}. TensorFlow's log names "
-                "the shards. Prepare the set again; then the same command goes on."
-            ) from error
+                f"set was prepared: {videos.count}. TensorFlow's log names the shards. "
+                "Prepare the set again; then the same command goes on."
+            )
 
     def metrics(self, split):
         """What scores of a split are called → a metric for each, without scores yet.

@@ -81,6 +81,11 @@ class VideoMetric(abc.ABC):
         rows = self._rows(labels, np.where(is_nan, -np.inf, scores), hashes)
         self._add({"tally": np.array([counts], np.int64), **rows})
 
+    @property
+    def scores_seen(self):
+        """Number of scores that were added, videos times classes."""
+        return int(self._array("tally")[:, 0].sum())
+
     def merge_state(self, others):
         """Adds the videos of other metrics of the same kind, as a worker's each.
 
