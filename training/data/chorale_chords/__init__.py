@@ -47,9 +47,13 @@ def videos(split, level="frame", synthetic=0):
         MissingDataError: music21 is not installed, and nothing was rendered yet.
         DamagedDataError: The files are not those that were written.
     """
+    if level != "frame":
+        raise ValueError(
+            "The data set 'chorale_chords' has frames only: give a network of frames, "
+            f"such as 'video_classifier'. Received: level={level!r}"
+        )
     for name, value, choices in (
         ("split", split, SPLITS),
-        ("level", level, ("frame",)),
         ("synthetic", synthetic, (0, 1)),
     ):
         if value not in choices:
