@@ -123,8 +123,8 @@ DATASETS = {
             "features": 256,
             "classes": 36,
         },
-        "clusters": {"dbof": 1024, "netvlad": 32, "netfv": 32},
-        "small_units": {"dbof": 40, "netvlad": 7, "netfv": 4},
+        "clusters": {"dbof": 512, "netvlad": 32, "netfv": 32},
+        "small_units": {"dbof": 69, "netvlad": 7, "netfv": 4},
         "data": {"name": "chorale_chords", "batch_size": 32},
         "optimizer": {
             "learning_rate": 2e-3,
