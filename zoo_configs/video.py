@@ -3,11 +3,13 @@
 Paper: Araujo et al., 2020, Understanding and training deep diagonal circulant neural
        networks (ECAI), §6.3 and Table 5; Araujo's thesis, appendix 2, for sound,
        NetVLAD and NetFV.
-Names: AGGREGATION[_audio][_BLOCK_KIND]_DATASET; `dc` is diagonal-circulant.
+Names: video_classifier_AGGREGATION[_audio][_BLOCK_KIND]_DATASET; `dc` is
+       diagonal-circulant.
 Run:   python -m training.prepare youtube8m --manual-dir DIR
-       python -m training.train dbof_fc_dc_youtube8m --workdir out/run
-       python -m training.prepare chorale_chords
-       python -m training.train dbof_fc_dc_chorale_chords --workdir out/run
+       NAME=video_classifier_dbof_fc_dc_youtube8m
+       python -m training.train $NAME --workdir out/run
+       NAME=video_classifier_dbof_fc_dc_chorale_chords  # needs no download
+       python -m training.train $NAME --workdir out/run
 Cost:  YouTube-8M, frames: 1.5 TB, 18 epochs of 4 million examples; see docs/video.md.
 
 youtube8m: paper 1's protocol. Train files, and the validation files whose names go on
@@ -145,7 +147,7 @@ LABELS = {
 def names():
     """Name → arguments of `get_config`."""
     return {
-        f"{method}_{dataset}": {"method": method, "dataset": dataset}
+        _name(method, dataset): {"method": method, "dataset": dataset}
         for dataset, settings in DATASETS.items()
         for method in settings["methods"]
     }
@@ -154,7 +156,7 @@ def names():
 def uncompressed(method, dataset):
     """Name of the dense network of the same aggregation."""
     aggregation, audio, _ = DATASETS[dataset]["methods"][method]
-    return f"{_method(aggregation, audio, '')}_{dataset}"
+    return _name(_method(aggregation, audio, ""), dataset)
 
 
 def get_config(method="dbof", dataset="youtube8m"):
@@ -165,7 +167,7 @@ def get_config(method="dbof", dataset="youtube8m"):
     if block == "fc_small":
         small["fc_units"] = settings["small_units"][aggregation]
     return {
-        "name": f"{method}_{dataset}",
+        "name": _name(method, dataset),
         "seed": 0,
         "model": {
             "name": "video_classifier",
@@ -183,6 +185,10 @@ def get_config(method="dbof", dataset="youtube8m"):
         "metrics": ["global_average_precision"],
         "stages": _stages(settings["epochs"], block),
     }
+
+
+def _name(method, dataset):
+    return f"video_classifier_{method}_{dataset}"
 
 
 def _stages(epochs, block):

@@ -40,16 +40,16 @@ def test_every_recipe_is_data_and_names_itself(name):
         ("dcnn_depth4_youtube8m", 25_410),
         ("dcnn_dense_head_youtube8m", 4_466_710),
         ("dcnn_dense_youtube8m", 5_781_142),
-        ("dbof_youtube8m", 45_359_764),
-        ("dbof_embedding_dc_youtube8m", 36_987_540),
-        ("dbof_fc_dc_youtube8m", 41_181_844),
-        ("dbof_moe_circulant_youtube8m", 12_668_504),
-        ("dbof_audio_youtube8m", 65_795_732),
-        ("dbof_audio_fc_dc_youtube8m", 59_528_852),
-        ("netvlad_audio_youtube8m", 86_333_460),
-        ("netvlad_audio_fc_dc_youtube8m", 50_821_140),
-        ("netfv_audio_youtube8m", 122_054_676),
-        ("netfv_audio_fc_dc_youtube8m", 51_030_036),
+        ("video_classifier_dbof_youtube8m", 45_359_764),
+        ("video_classifier_dbof_embedding_dc_youtube8m", 36_987_540),
+        ("video_classifier_dbof_fc_dc_youtube8m", 41_181_844),
+        ("video_classifier_dbof_moe_circulant_youtube8m", 12_668_504),
+        ("video_classifier_dbof_audio_youtube8m", 65_795_732),
+        ("video_classifier_dbof_audio_fc_dc_youtube8m", 59_528_852),
+        ("video_classifier_netvlad_audio_youtube8m", 86_333_460),
+        ("video_classifier_netvlad_audio_fc_dc_youtube8m", 50_821_140),
+        ("video_classifier_netfv_audio_youtube8m", 122_054_676),
+        ("video_classifier_netfv_audio_fc_dc_youtube8m", 51_030_036),
     ],
 )
 def test_published_recipes_have_the_papers_counts(name, count):
@@ -76,11 +76,11 @@ def test_rates_of_published_recipes_fall_where_the_papers_did():
     assert config["data"]["steps"] * config["data"]["batch_size"] == 4_000_000
     np.testing.assert_allclose(rates("dcnn_youtube8m"), 5e-3 * 0.97 ** np.arange(34))
     # 15 epochs of the videos that networks of frames are trained on.
-    config = configs.get("dbof_fc_dc_youtube8m")
+    config = configs.get("video_classifier_dbof_fc_dc_youtube8m")
     assert config["data"]["steps"] * config["data"]["batch_size"] == 4_000_000
     assert config["stages"]["train"]["epochs"] == round(15 * 4_822_555 / 4e6)
     expected = 2e-4 * 0.8 ** np.arange(18)
-    np.testing.assert_allclose(rates("dbof_fc_dc_youtube8m"), expected)
+    np.testing.assert_allclose(rates("video_classifier_dbof_fc_dc_youtube8m"), expected)
 
 
 def test_the_recipe_of_the_demo_is_the_papers():

@@ -32,9 +32,9 @@ from training.cluster import DistributionError
 from training.data import DamagedDataError
 from training.video_baselines import mean_frames
 
-FRAMES = "dbof_audio_fc_dc_youtube8m"
+FRAMES = "video_classifier_dbof_audio_fc_dc_youtube8m"
 MEANS = "dcnn_depth4_youtube8m"
-CHORDS = "netvlad_fc_dc_chorale_chords"
+CHORDS = "video_classifier_netvlad_fc_dc_chorale_chords"
 
 
 def quick(name, **data):
@@ -373,13 +373,13 @@ def test_classes_of_another_vocabulary_are_called_by_numbers():
 @pytest.mark.parametrize("kind", ["dbof", "netvlad", "netfv"])
 def test_rivals_have_at_most_as_many_numbers(kind):
     def count(block):
-        model = configs.get(f"{kind}_{block}_chorale_chords")["model"]
+        model = configs.get(f"video_classifier_{kind}_{block}_chorale_chords")["model"]
         return cvzoo.create_model(**model).count_params()
 
     ours = count("fc_dc")
     for block in ("fc_low_rank", "fc_small"):
         assert 0.8 * ours < count(block) <= ours
-    pruned = configs.get(f"{kind}_fc_magnitude_chorale_chords")
+    pruned = configs.get(f"video_classifier_{kind}_fc_magnitude_chorale_chords")
     (term,) = pruned["stages"]["sparsify"]["sparsifiers"]
     model = cvzoo.create_model(**pruned["model"])
     kernel = model.get_layer("fc_rgb").kernel.shape
@@ -387,11 +387,11 @@ def test_rivals_have_at_most_as_many_numbers(kind):
 
 
 def test_blocks_are_compared_with_the_dense_network_of_their_aggregation():
-    name = "netvlad_fc_dc_chorale_chords"
-    planned, ours = compare.plan(configs.get(name))
-    assert next(recipe for recipe, _ in planned) == "netvlad_chorale_chords"
-    assert all(recipe.startswith("netvlad_") for recipe, _ in planned)
-    kinds = [job[0] for job in dict(planned)["netvlad_chorale_chords"]]
+    dense = "video_classifier_netvlad_chorale_chords"
+    planned, ours = compare.plan(configs.get(CHORDS))
+    assert next(recipe for recipe, _ in planned) == dense
+    assert all(recipe.startswith("video_classifier_netvlad_") for recipe, _ in planned)
+    kinds = [job[0] for job in dict(planned)[dense]]
     assert "mean_frame_linear" in kinds and "label_prior" in kinds
     assert ours[0] == "NetVLAD, DC FC"
     # No validation videos to choose its penalty by.
