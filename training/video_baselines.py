@@ -87,7 +87,7 @@ def _row(run, name, tensors, scores_of):
     tensors = {key: np.float32(value) for key, value in tensors.items()}
     return Row(
         name,
-        sum(np.count_nonzero(value) for value in tensors.values()),
+        int(sum(np.count_nonzero(value) for value in tensors.values())),
         len(packing.pack(tensors)),
         found.get("validation", {}).get(name),
         found["test"][name],

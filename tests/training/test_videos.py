@@ -3,6 +3,7 @@
 import copy
 import csv
 import dataclasses
+import json
 import shutil
 import types
 import warnings
@@ -274,6 +275,7 @@ def test_the_label_prior_scores_all_videos_alike(run):
     data = datasets.open_data(quick(CHORDS))
     labels, rates = data.labels("test"), data.labels("train").mean(axis=0)
     assert row.numbers == np.count_nonzero(rates)
+    json.dumps(dataclasses.asdict(row))  # As it is kept.
     # Ranks of the best classes, over all videos: order among equal rates is open.
     best = np.sort(np.argsort(-rates, kind="stable")[:20])
     low, high = [], []
