@@ -1,0 +1,1 @@
+"""Values of other libraries' code, and models that must give the same."""
