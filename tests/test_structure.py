@@ -53,6 +53,7 @@ ALLOWED = {
         *("rounding", "sparsifying", "sparsity", "weights"),
     },
     "exporting": {"graph", "presets", "sparsity"},
+    "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     "run_saved_model": set(),
     # Everything, in the functions of commands that need Keras.
     "cli": {"catalogue", "all"},
