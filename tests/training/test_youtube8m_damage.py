@@ -250,7 +250,7 @@ WIDTHS = [
 ]
 
 
-@pytest.mark.parametrize(("record", "message"), WIDTHS)
+@pytest.mark.parametrize(("record", "message"), WIDTHS, ids=["rgb", "audio"])
 def test_a_frame_of_another_width_ends_its_shard(tmp_path, record, message):
     _, shard = written(tmp_path, [*good(70), record, *good(2)])
     assert (shard.videos, shard.frames, shard.is_foreign) == (70, 210, False)

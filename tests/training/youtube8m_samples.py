@@ -40,7 +40,7 @@ def frame_record(
             listed = record.feature_lists.feature_list[key]
             for frame in frames:
                 listed.feature.add().bytes_list.value.append(frame.tobytes())
-    return record.SerializeToString()
+    return record.SerializeToString(deterministic=True)
 
 
 def mean_record(name=b"aaaa", labels=(1,), rgb=None, audio=None):
@@ -51,7 +51,7 @@ def mean_record(name=b"aaaa", labels=(1,), rgb=None, audio=None):
     for key, mean in (("mean_rgb", rgb), ("mean_audio", audio)):
         if mean is not None:
             record.features.feature[key].CopyFrom(floats(*mean))
-    return record.SerializeToString()
+    return record.SerializeToString(deterministic=True)
 
 
 def frames(count, width, seed=0):

@@ -67,7 +67,7 @@ def _write(path, records):
     try:
         with tf.io.TFRecordWriter(str(aside)) as writer:
             for record in records:
-                writer.write(record.SerializeToString())
+                writer.write(record.SerializeToString(deterministic=True))
                 count += 1
         os.replace(aside, path)
     finally:
