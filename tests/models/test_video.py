@@ -222,6 +222,7 @@ def test_the_dense_layers_that_presets_know_are_sparsified_pruned_and_shrunk():
     np.testing.assert_allclose(compact(inputs), pruned(inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_served_network_takes_what_shards_hold(tmp_path):
     model = small(audio=True, moe="diagonal_circulant")
     cvzoo.export(model, tmp_path / "served")

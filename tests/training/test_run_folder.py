@@ -141,8 +141,8 @@ def test_a_folder_that_cannot_be_written_to_is_told_of(tmp_path, config):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (keras.callbacks.CSVLogger, "on_epoch_end"),
-        (keras.Model, "save"),
+        pytest.param(keras.callbacks.CSVLogger, "on_epoch_end", marks=pytest.mark.slow),
+        pytest.param(keras.Model, "save", marks=pytest.mark.slow),
         (cvzoo, "save_preset"),
     ],
 )

@@ -155,6 +155,7 @@ def test_every_recipe_runs_from_end_to_end(name, tmp_path, capsys):
     assert json.loads((tmp_path / "config.json").read_text())["name"] == name
 
 
+@pytest.mark.slow
 def test_every_recipe_has_a_small_network_for_quick_tests():
     recipes = (module.get_config(**given) for module, given in configs.names().values())
     networks = {

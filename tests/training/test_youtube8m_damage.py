@@ -120,6 +120,7 @@ def test_files_that_cannot_be_opened_are_bad(tmp_path, lose):
     assert not shard.sha256
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_opened_are_named_once(tmp_path):
     """In a process of its own: the log of this one may be silent."""
     path = samples.write(tmp_path / "0.tfrecord", good(2))

@@ -118,7 +118,8 @@ def test_another_version_is_rendered_anew(copied, monkeypatch):
     asked = []
     monkeypatch.setattr(cache, "_render", lambda folder, table: asked.append(folder))
     cache.prepare()
-    assert asked == [copied.with_name("0.0.0")]
+    assert asked == [copied.with_name("0.0.0.part")]
+    assert copied.with_name("0.0.0").is_dir()
 
 
 @pytest.mark.parametrize("name", ["audio.float32", "notes.npz", "index.json"])

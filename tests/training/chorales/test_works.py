@@ -73,6 +73,7 @@ def test_each_work_is_there_once():
     assert len(names) == len(set(names)) == 409
 
 
+@pytest.mark.slow
 def test_the_table_is_what_music21s_files_say(bach):
     assert works.judged() == works.table()
 
