@@ -267,8 +267,12 @@ def test_a_map_that_was_flattened_channels_last_is_taken_as_it_is():
 def test_maps_of_one_channel_or_place_have_one_order(between):
     shape = (4, 3, 1) if between == "map of one channel" else (1, 1, 12)
     model = real_model(shape, keras.layers.Flatten(), keras.layers.Dense(2))
-    state = {"0.weight": np.ones((2, 12), "float32"), "0.bias": np.ones(2, "float32")}
+    weight = np.arange(24, dtype="float32").reshape(2, 12)
+    state = {"0.weight": weight, "0.bias": np.ones(2, "float32")}
     cvzoo.import_cplxmodule(model, state)
+    inputs = np.arange(12, dtype="float32").reshape(1, *shape)
+    expected = weight @ np.arange(12) + 1
+    np.testing.assert_allclose(model.predict(inputs, verbose=0)[0], expected, rtol=1e-6)
 
 
 def test_sparsified_networks_are_imported_layer_by_layer():

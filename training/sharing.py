@@ -199,21 +199,3 @@ def worker_count(strategy):
     if resolver is None:
         return 1
     return len(resolver.cluster_spec().job_tasks("worker")) or 1
-
-
-def files_of_worker(files, strategy):
-    """The share of a worker of the files of a data set, equal to within one.
-
-    Args:
-        files: Names of all files; the same list on each worker.
-        strategy: From `make_strategy`.
-    """
-    workers, resolver = worker_count(strategy), strategy.cluster_resolver
-    if len(files) < workers:
-        raise DistributionError(
-            "Each worker needs a file of its own. Received: "
-            f"{len(files)} files, {workers} workers. Write the data set in more "
-            "files, or use fewer workers."
-        )
-    index = 0 if resolver is None else resolver.task_id
-    return sorted(files)[index::workers]

@@ -133,7 +133,13 @@ def complex_net():
 
 
 def plain_cases():
-    """Name → network and shapes of its inputs; complex inputs unless it is in REAL."""
+    """Name → network and shapes of its inputs."""
+    # In this order: each draws its weights after those before.
+    return {**complex_cases(), **real_cases()}
+
+
+def complex_cases():
+    """Those with complex inputs."""
     return {
         "linear": (nn.Sequential(CplxLinear(5, 3)), [(4, 5)]),
         "linear_without_bias": (CplxLinear(5, 3, bias=False), [(4, 5)]),
@@ -182,6 +188,12 @@ def plain_cases():
             nn.Sequential(CplxConv2d(2, 3, 2), Flatten(), ToReal(), nn.Linear(72, 4)),
             [(3, 2, 4, 5)],
         ),
+    }
+
+
+def real_cases():
+    """Those of plain torch layers."""
+    return {
         "real_linear": (nn.Sequential(nn.Linear(5, 3)), [(4, 5)]),
         "real_conv1d": (nn.Sequential(nn.Conv1d(3, 4, 3, dilation=2)), [(2, 3, 9)]),
         "real_conv2d": (nn.Sequential(nn.Conv2d(4, 6, 3, groups=2)), [(2, 4, 5, 4)]),

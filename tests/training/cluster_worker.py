@@ -197,6 +197,19 @@ def whole_run(strategy, folder):
     return scores, model.get_weights()
 
 
+def files_of(strategy):
+    """The share of files that a worker's batch is of, as its rows, and their number."""
+
+    def batches_of(size, share):
+        row = tf.data.Dataset.from_tensors((tf.constant(share), tf.constant(0)))
+        return row.repeat(2 * size).batch(size)
+
+    batches = iter(sharing.shards_batches(batches_of, strategy, 4))
+    rows, _ = next(batches)
+    (rows,) = strategy.experimental_local_results(rows)
+    return rows.numpy().tolist()
+
+
 def message_of(function, *arguments):
     """The error that a function raises, as text; empty if it does not."""
     try:
@@ -219,8 +232,8 @@ def main(folder):
     whole_run(strategy, Path(folder) / "run")
     results = {
         "is chief": distribution.is_chief(strategy),
-        "files": sharing.files_of_worker(["a", "b", "c"], strategy),
-        "too few files": message_of(sharing.files_of_worker, ["a"], strategy),
+        "files": files_of(strategy),
+        "unequal": message_of(sharing.shards_batches, None, strategy, 3),
         "disagreement": message_of(
             lambda: agreement.check_workers_agree(
                 strategy, recipe={"seed": index, "epochs": 3}

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 
+from tests.training import youtube8m_samples
 from tests.training.musicnet_samples import NAMES
 from training.data import synthetic_musicnet
 from training.data.chorales import scores
@@ -24,3 +25,16 @@ def bach():
     if importlib.util.find_spec("music21") is None:
         pytest.skip('music21 is not installed: pip install ".[music]"')
     return scores.folder()
+
+
+@pytest.fixture
+def sets(tmp_path, monkeypatch):
+    """Folder of all data sets."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    return tmp_path / "sets"
+
+
+@pytest.fixture
+def downloads(tmp_path):
+    """Folder of small shards of YouTube-8M's format."""
+    return youtube8m_samples.downloads(tmp_path / "downloads")

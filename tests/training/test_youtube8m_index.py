@@ -14,18 +14,6 @@ from training.data.youtube8m.synthetic import Synthetic, write
 
 
 @pytest.fixture
-def sets(tmp_path, monkeypatch):
-    """Folder of all data sets."""
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
-    return tmp_path / "sets"
-
-
-@pytest.fixture
-def downloads(tmp_path):
-    return samples.downloads(tmp_path / "downloads")
-
-
-@pytest.fixture
 def looked(monkeypatch):
     """Shards that were looked through, in order."""
     paths, check = [], index.check

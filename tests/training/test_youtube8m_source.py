@@ -7,18 +7,6 @@ from training import data
 from training.data import DamagedDataError, youtube8m
 
 
-@pytest.fixture
-def sets(tmp_path, monkeypatch):
-    """Folder of all data sets."""
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
-    return tmp_path / "sets"
-
-
-@pytest.fixture
-def downloads(tmp_path):
-    return samples.downloads(tmp_path / "downloads")
-
-
 def vocabulary(classes):
     """The text of one."""
     rows = [f'{n},1,/m/0,"Game, {n}",http://a,Arts,,,' for n in range(classes)]
