@@ -89,7 +89,7 @@ SETTINGS = {
                 "finetune": {"epochs": 3},
             },
         },
-        "c": 2.5e-2,
+        "c": 1e-2,
         "data": {"batch_size": 64, "steps": 200, "stride": 4096},
     },
 }
