@@ -9,7 +9,8 @@ import re
 import stat
 from pathlib import Path
 
-FORMAT = 1
+from cvzoo import manifests
+
 SHIPPED = Path(__file__).parent / "zoo"
 MANIFEST = "metadata.json"
 ARCHITECTURE = "architecture.json"
@@ -19,20 +20,6 @@ CARD = "README.md"
 FILES = (ARCHITECTURE, CONFIG, WEIGHTS, CARD)
 LARGEST_FILE = 2**32
 LARGEST_TEXT = 2**24
-
-_KEYS = {
-    "format": int,
-    "name": str,
-    "description": str,
-    "versions": dict,
-    "files": dict,
-    "tensors": dict,
-    "scores": dict,
-    "counts": dict,
-    "data": dict,
-    "classes": list,
-    "examples": dict,
-}
 
 
 class PresetError(ValueError):
@@ -102,25 +89,13 @@ def _row(manifest):
 
 
 def read_manifest(folder):
-    """The manifest of a preset folder, its keys and types checked."""
+    """The manifest of a preset folder, checked, in the current format."""
     path = Path(folder) / MANIFEST
-    manifest = parse_json(read_limited(path), MANIFEST)
-    wrong = [
-        key
-        for key, kind in _KEYS.items()
-        if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind)
-    ]
-    if wrong or set(manifest) != set(_KEYS):
-        raise PresetError(
-            f"{path}: the manifest must have the keys {sorted(_KEYS)}. Found: "
-            f"{sorted(manifest) if isinstance(manifest, dict) else manifest!r}; "
-            f"missing or of the wrong type: {wrong}."
-        )
-    if manifest["format"] != FORMAT:
-        raise PresetError(
-            f"{path} has format {manifest['format']}; this version of cvzoo reads "
-            f"{FORMAT}. Install a version that reads it."
-        )
+    found = parse_json(read_limited(path), MANIFEST)
+    try:
+        manifest = manifests.checked(found)
+    except manifests.ManifestError as error:
+        raise PresetError(f"{path}: {error}") from error
     if set(manifest["files"]) != set(FILES):
         raise PresetError(
             f"{path} must list the files {sorted(FILES)}. Found: "

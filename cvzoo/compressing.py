@@ -21,9 +21,9 @@ from cvzoo import (
     sparsity,
     weights,
 )
-from cvzoo.examples import Data, is_whole
 from cvzoo.searching import TRIALS, Diverged, Result, Search, Trial, choose_metric
 from cvzoo.sparsifying import THRESHOLD
+from cvzoo.training_data import Data, is_whole
 
 # The learning rate falls once in each stage, as in the recipes of digits and radio.
 DROP_AT, DROP_FACTOR = 0.6, 0.1

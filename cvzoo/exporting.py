@@ -9,8 +9,7 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import graph, sparsity
-from cvzoo.presets import write_folder
+from cvzoo import folders, graph, sparsity
 
 FORMATS = ("tf_saved_model",)
 TOLERANCE = 1e-5
@@ -63,7 +62,7 @@ def export(model, path, format="tf_saved_model", tolerance=TOLERANCE):
         size = sum(file.stat().st_size for file in aside.rglob("*") if file.is_file())
         return {"max_abs_error": error, "bytes": size}
 
-    return write_folder(path, write)
+    return folders.write(path, write)
 
 
 def run_saved_model(folder, batches):

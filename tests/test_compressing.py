@@ -6,8 +6,8 @@ import pytest
 
 import cvzoo
 from cvzoo import compressing, sparsity
-from cvzoo.examples import Data
 from cvzoo.methods import METHODS
+from cvzoo.training_data import Data
 
 EXAMPLES = 192
 

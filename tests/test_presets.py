@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, presets, sparsity
+from cvzoo import catalogue, saving, sparsity
 from cvzoo.catalogue import PresetError
 from tests.helpers import COMPILE, inputs_of, small_model
 
@@ -176,7 +176,7 @@ def test_a_failed_save_leaves_nothing_and_keeps_what_was_there(preset, monkeypat
         (folder / "weights.safetensors").write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(presets, "_write_files", disk_full)
+    monkeypatch.setattr(saving, "write_files", disk_full)
     with pytest.raises(OSError, match="No space left"):
         cvzoo.save_preset(small_model(), preset, overwrite=True)
     with pytest.raises(OSError, match="No space left"):
@@ -215,6 +215,6 @@ def _arguments(name):
 def test_the_card_of_a_network_that_was_not_compressed_claims_no_factor(tmp_path):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
     card = (cvzoo.save_preset(model, tmp_path / "plain") / "README.md").read_text()
-    assert "- Parameters: 21.\n" in card
+    assert "| stored numbers | 21 that are not zero |\n" in card
     assert "tags: [keras, tensorflow]\n" in card
     assert "compression" not in card

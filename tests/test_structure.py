@@ -9,7 +9,11 @@ ROOT = Path(__file__).parent.parent
 
 # Module of cvzoo → the modules of cvzoo that it may import.
 ALLOWED = {
-    "catalogue": set(),
+    "manifests": set(),
+    "catalogue": {"manifests"},
+    "cards": set(),
+    "decoding": {"catalogue"},
+    "folders": set(),
     "coding": set(),
     "first_format": {"coding"},
     "packing": {"coding", "first_format"},
@@ -25,10 +29,10 @@ ALLOWED = {
     "metrics": {"metrics"},
     "callbacks": {"metrics", "sparsity"},
     "compressing": {
-        *("examples", "graph", "methods", "reporting", "rounding", "searching"),
+        *("training_data", "graph", "methods", "reporting", "rounding", "searching"),
         *("shrinking", "sparsifying", "sparsity", "weights"),
     },
-    "examples": set(),
+    "training_data": set(),
     "searching": set(),
     "methods": {"layers"},
     "channels": {"channels", "graph", "layers", "sparsity"},
@@ -48,11 +52,17 @@ ALLOWED = {
     "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
     "compiling": {"catalogue", "losses", "metrics"},
+    "stored_examples": {"catalogue"},
     "presets": {
-        *("architecture", "catalogue", "compiling", "graph", "packing", "reporting"),
-        *("rounding", "sparsifying", "sparsity", "weights"),
+        *("architecture", "catalogue", "compiling", "packing", "sparsity"),
+        *("stored_examples", "weights"),
     },
-    "exporting": {"graph", "presets", "sparsity"},
+    "saving": {
+        *("architecture", "cards", "catalogue", "compiling", "folders", "graph"),
+        *("manifests", "packing", "reporting", "rounding", "sparsifying", "sparsity"),
+        *("stored_examples", "weights"),
+    },
+    "exporting": {"folders", "graph", "sparsity"},
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     "run_saved_model": set(),
     # Everything, in the functions of commands that need Keras.

@@ -10,10 +10,17 @@ import functools
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import cvzoo
 from cvzoo import compiling
-from training import distillation, distribution, keras_gaps, recipe_parts
+from training import (
+    distillation,
+    distribution,
+    keras_gaps,
+    optimizers,
+    recipe_parts,
+)
 from training.callbacks import DivergenceError, ProgressBar, StepDecay, StopOnNaN
 from training.cluster import DistributionError
 from training.run_folder import TEACHER, RunFolder
@@ -166,7 +173,9 @@ def compile_settings(config):
 def compile_for(model, config, strategy=None):
     """Compiles a model as a recipe says, with a fresh optimizer."""
     adam = keras.optimizers.Adam
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
+    if not tf.distribute.has_strategy():
+        adam = optimizers.FusedAdam
+    elif strategy is not None and strategy.num_replicas_in_sync > 1:
         adam = keras_gaps.Adam
         distribution.synchronize_batch_norm(model)
     if epsilon := config["optimizer"].get("epsilon"):

@@ -19,7 +19,15 @@ import tensorflow as tf
 import cvzoo
 from cvzoo import reporting, weights
 from cvzoo.models import registry
-from training import agreement, datasets, distribution, recipe_parts, repeats, stages
+from training import (
+    agreement,
+    datasets,
+    distribution,
+    notes,
+    recipe_parts,
+    repeats,
+    stages,
+)
 from training import config as configs
 from training.callbacks import DivergenceError
 from training.checkpoints import CheckpointError
@@ -68,7 +76,8 @@ def save(compact, baseline, found, config, data, folder, more_scores=None):
         compile=stages.compile_settings(config),
         config=config,
         scores=scores,
-        data=data.about,
+        **notes.of_data(data.about),
+        **notes.of_recipe(config),
         classes=data.classes,
         # Few digits, as they are kept as text.
         examples=keras.tree.map_structure(lambda one: np.round(one, 4), inputs),

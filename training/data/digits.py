@@ -25,6 +25,7 @@ ABOUT = {
     "source": "Alpaydin and Kaynak, 1998, UCI Machine Learning Repository",
     "licence": "CC BY 4.0",
     "inputs": "grey images, ink 0 to 1",
+    "range": [0, 1],
 }
 
 

@@ -189,7 +189,13 @@ def _check_whole(name, value, highest=None):
 
 
 def _about(name, source, licence, inputs):
-    return {"name": name, "source": source, "licence": licence, "inputs": inputs}
+    return {
+        "name": name,
+        "source": source,
+        "licence": licence,
+        "inputs": inputs,
+        "range": [0, 1],
+    }
 
 
 _GREY = "grey images of 28×28 pixels, ink 0 to 1"

@@ -20,7 +20,7 @@ from pathlib import Path
 from training.data import synthetic_musicnet
 from training.data.musicnet_builder import INSTRUCTIONS, MusicNet
 from training.data.musicnet_recordings import PUBLISHED
-from training.data.recordings import NOTE_NAMES, Recordings, Writer
+from training.data.recordings import HERTZ, NOTE_NAMES, Recordings, Writer
 from training.data.tfds_files import Files
 
 SPLITS = ("train", "validation", "test")
@@ -29,7 +29,9 @@ ABOUT = {
     "name": "MusicNet",
     "source": "Thickstun, Harchaoui and Kakade, 2017, zenodo.org/records/5120004",
     "licence": "CC BY 4.0",
-    "inputs": "sound at 11 kHz, full scale -1 to 1",
+    "inputs": "sound, mono, full scale -1 to 1",
+    "range": [-1, 1],
+    "sample_rate": HERTZ,
 }
 
 

@@ -28,6 +28,8 @@ ABOUT = {
     **CHORALES,
     "name": "chords in Bach's chorales, real scores and synthesised sound",
     "inputs": "at most 300 spectra of 256 bands, 36 an octave, as bytes",
+    "range": [0, 255],
+    "sample_rate": None,
 }
 _SYNTHETIC_VIDEOS, _SYNTHETIC_LENGTHS = 16, (10, 30)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.chorales import cache, rendering, scores
-from training.data.recordings import NOTE_NAMES, Recordings, Writer
+from training.data.recordings import HERTZ, NOTE_NAMES, Recordings, Writer
 
 SPLITS = cache.SPLITS
 CLASSES = NOTE_NAMES
@@ -35,7 +35,9 @@ ABOUT = {
     "training/data/chorales",
     "licence": "music in the public domain; encodings used by permission, as music21 "
     "says, and not distributed here; sound Apache-2.0",
-    "inputs": "synthesised sound, mono, 11 000 samples a second, no sample beyond ±0.9",
+    "inputs": "synthesised sound, mono",
+    "range": [-0.9, 0.9],
+    "sample_rate": HERTZ,
 }
 
 # Recordings of random notes in each split, and their quarter lengths.

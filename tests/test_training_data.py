@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cvzoo.examples import Data
+from cvzoo.training_data import Data
 
 EXAMPLES = 192
 

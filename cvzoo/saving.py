@@ -1,0 +1,263 @@
+"""`save_preset`: models → preset folders."""
+
+import dataclasses
+from importlib import metadata as packages
+from pathlib import Path
+
+import numpy as np
+
+from cvzoo import (
+    architecture,
+    cards,
+    catalogue,
+    compiling,
+    folders,
+    graph,
+    manifests,
+    packing,
+    reporting,
+    rounding,
+    sparsifying,
+    sparsity,
+    stored_examples,
+    weights,
+)
+from cvzoo.catalogue import PresetError
+
+# Loss → what scores are.
+_DECODE = {
+    "sparse_categorical_crossentropy": "one class",
+    "categorical_crossentropy": "one class",
+    "binary_crossentropy": "each class",
+    "multi_label_cross_entropy": "each class",
+}
+
+
+def save_preset(
+    model,
+    folder,
+    name=None,
+    description="",
+    baseline=None,
+    compile=None,
+    config=None,
+    scores=None,
+    data=None,
+    classes=(),
+    examples=None,
+    overwrite=False,
+    values="float32",
+    posterior=None,
+    threshold=sparsifying.THRESHOLD,
+    inputs=None,
+    outputs=None,
+    licence="",
+    command="",
+    latency=None,
+):
+    """Keeps a model as a preset folder, written aside and then renamed.
+
+    Args:
+        model: A Functional or Sequential model of layers that presets can keep.
+            Sparsifiers and masks are left out; zeros in kernels are packed.
+        folder: The folder to make.
+        name: Name of the preset. Defaults to the folder's name.
+        description: A sentence for people.
+        baseline: The uncompressed model, for the counts.
+        compile: How `from_preset` compiles it: a dictionary with the keys `loss`,
+            `from_logits`, `metrics`, `learning_rate` and `global_clipnorm`, or `False`
+            for not at all. Defaults to the model's own settings, where these are Adam,
+            a cross-entropy and accuracy.
+        config: The recipe, as JSON data.
+        scores: For example `{"metric": "accuracy", "test": 0.93}`; numbers by split.
+        data: Where training data came from: name, licence, split.
+        classes: Names of the classes.
+        examples: A few example inputs, one real array, or a list of one for each input
+            where there are several; their outputs are stored too.
+        overwrite: Whether a preset that exists is replaced. A folder with anything
+            else in it never is.
+        values: How weights are rounded before they are stored; see
+            `cvzoo.round_weights`. How far that moves the outputs on `examples` is kept
+            among the manifest's counts.
+        posterior: Sparsified model, for `values="posterior"`.
+        threshold: The one that was given to `cvzoo.prune`, likewise.
+        inputs: What the model takes, for people and for `cvzoo run`: a dictionary with
+            `meaning`, a text, and perhaps `range`, `[lowest, highest]`, and
+            `sample_rate` in hertz; or name of input → such a dictionary.
+        outputs: What scores are, for `cvzoo.decode`: `"one class"`, the highest of the
+            classes; `"each class"`, each by itself; `"values"`. Defaults to what the
+            loss says.
+        licence: Of the preset, an SPDX identifier such as `"Apache-2.0"`.
+        command: The command that makes the preset again.
+        latency: Of one call for one example: `milliseconds`, `hardware`, `date`.
+
+    Returns:
+        The folder, as a `Path`.
+    """
+    graph.check_is_model("model", model)
+    if baseline is not None:
+        graph.check_is_model("baseline", baseline)
+    sparsity.warn_if_unpruned(model, "cvzoo.save_preset")
+    _check_json(scores=scores, data=data, classes=list(classes), config=config)
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
+    _check_replaceable(folder)
+    settings = {"recipe": config or {}, "compile": compiling.chosen(compile, model)}
+    fed = stored_examples.checked(model, examples)
+    exact = model
+    model = sparsity.without_sparsifiers(
+        rounding.round_weights(model, values, posterior, threshold)
+        if values != "float32" or posterior is not None
+        else model
+    )
+    tensors = weights.named_tensors(model)
+    described = architecture.describe(model)
+    report = reporting.compression_report(model, baseline)
+    manifest = {
+        "format": manifests.FORMAT,
+        "name": name or folder.name,
+        "description": description,
+        "versions": {p: packages.version(p) for p in ("cvzoo", "keras", "tensorflow")},
+        "tensors": {
+            key: {"shape": list(spec.shape), "parts": spec.parts}
+            for key, spec in weights.specs(model).items()
+        },
+        "scores": dict(scores or {}),
+        "counts": {
+            "parameters": report.parameters,
+            "nonzero": report.nonzero,
+            "baseline_parameters": report.baseline_parameters,
+            "compression": report.compression,
+            **_rounding(model, exact, fed, values),
+        },
+        "data": dict(data or {}),
+        "inputs": told_inputs([tensor.name for tensor in model.inputs], inputs),
+        "outputs": told_outputs(outputs, settings["compile"]),
+        "licence": licence,
+        "command": command,
+        "latency": dict(latency or {}),
+        "classes": list(classes),
+        "examples": _run_examples(described, tensors, fed),
+    }
+    files = preset_files(manifest, described, settings, packing.pack(tensors))
+    folders.write(folder, lambda aside: write_files(aside, files))
+    return folder
+
+
+def preset_files(manifest, described, settings, packed):
+    """File name → bytes, the manifest with the hashes of the others among them.
+
+    Args:
+        manifest: All but its `files`.
+        described: Of the architecture.
+        settings: Recipe and compile settings.
+        packed: The weights file.
+    """
+    files = {
+        catalogue.ARCHITECTURE: catalogue.to_json(described).encode(),
+        catalogue.CONFIG: catalogue.to_json(settings).encode(),
+        catalogue.WEIGHTS: packed,
+    }
+    hashes = {key: catalogue.describe_bytes(data) for key, data in files.items()}
+    manifest = manifests.checked({**manifest, "files": hashes})
+    files[catalogue.CARD] = cards.card(manifest).encode()
+    hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
+    manifest["files"] = hashes
+    return {**files, catalogue.MANIFEST: catalogue.to_json(manifest).encode()}
+
+
+def _check_json(**given):
+    """Raises unless each is plain data; `scores` and `data` dictionaries or `None`."""
+    for name, value in given.items():
+        if name in ("scores", "data") and not isinstance(value, dict | None):
+            raise PresetError(f"`{name}` must be a dictionary. Received: {value!r}")
+        try:
+            catalogue.to_json(value)
+        except (TypeError, ValueError) as error:
+            raise PresetError(
+                f"`{name}` must hold text, finite numbers, lists and dictionaries of "
+                f"them, which JSON can keep; NaN and infinity it cannot. Received: "
+                f"{value!r}"
+            ) from error
+
+
+def _check_replaceable(folder):
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise PresetError(f"{folder} is a file; a preset is a folder.")
+    others = {path.name for path in folder.iterdir()}
+    others -= {*catalogue.FILES, catalogue.MANIFEST}
+    if others:
+        raise PresetError(
+            f"{folder} is not replaced: it holds what is no part of a preset: "
+            f"{sorted(others)[:5]}. Give another folder."
+        )
+
+
+def told_inputs(names, told):
+    """Name of each input that something is told of → meaning, range, sample rate.
+
+    Args:
+        names: Of all inputs.
+        told: As `save_preset` takes it.
+    """
+    told = told or {}
+    if set(told) & {"meaning", "range", "sample_rate"}:
+        told = dict.fromkeys(names, told)
+    if unknown := sorted(set(told) - set(names)):
+        raise PresetError(
+            f"`inputs` must tell of the model's inputs {names}. Received: {unknown}"
+        )
+    nothing = {"meaning": "", "range": None, "sample_rate": None}
+    return {name: {**nothing, **one} for name, one in told.items()}
+
+
+def told_outputs(decode, settings):
+    """What the manifest says of scores.
+
+    Args:
+        decode: What they are; by the loss for `None`.
+        settings: Compile settings, or `None`.
+    """
+    settings = settings or {"loss": None, "from_logits": False}
+    if decode is None:
+        decode = _DECODE.get(settings["loss"], "values")
+    return {"decode": decode, "logits": settings["from_logits"]}
+
+
+def _run_examples(described, tensors, inputs):
+    """Examples and outputs of the model that the preset gives, which is float32."""
+    if inputs is None:
+        return {}
+    shapes = {
+        name: np.shape(value[0] if isinstance(value, tuple) else value)
+        for name, value in tensors.items()
+    }
+    model = architecture.build(described, shapes)
+    weights.assign(model, tensors)
+    outputs = model.predict(inputs, verbose=0)
+    is_list = isinstance(inputs, list)
+    stored = (
+        [stored_examples.flat(one) for one in inputs]
+        if is_list
+        else stored_examples.flat(inputs)
+    )
+    return {"inputs": stored, "outputs": stored_examples.flat(outputs)}
+
+
+def _rounding(model, exact, inputs, values):
+    """What the manifest says of rounded weights."""
+    if values == "float32":
+        return {}
+    if inputs is None:
+        return {"values": values}
+    change = reporting.compression_report(model, reference=exact, inputs=inputs).change
+    return {"values": values, "change_of_outputs": dataclasses.asdict(change)}
+
+
+def write_files(folder, files):
+    """Writes files, name → bytes, into a folder."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
