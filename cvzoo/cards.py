@@ -14,53 +14,77 @@ def field(manifest):
     return _FIELDS[max(parts, default=1)]
 
 
-def card(manifest):
+def card(manifest, described, settings):
     """The text of README.md.
 
     Args:
         manifest: Of the current format; the card need not be among its files.
+        described: What `architecture.json` holds.
+        settings: What `config.json` holds.
     """
-    name = manifest["name"]
     lines = [
         "---",
         *_front_matter(manifest),
         "---",
-        f"# {name}",
+        f"# {manifest['name']}",
         "",
         *([manifest["description"], ""] if manifest["description"] else []),
         "| | |",
         "| --- | --- |",
-        *(f"| {key} | {_cell(value)} |" for key, value in rows(manifest)),
+        *(
+            f"| {key} | {_cell(value)} |"
+            for key, value in rows(manifest, described, settings)
+        ),
         "",
         "```python",
         "import cvzoo",
         "",
-        f'model = cvzoo.from_preset("{name}")',
+        f'name = "{manifest["name"]}"',
+        "model = cvzoo.from_preset(name)",
+        *_trial(manifest),
         "```",
         "",
     ]
     return "\n".join(lines)
 
 
-def rows(manifest):
-    """`(heading, text)` of what a manifest tells, for people; empty ones left out."""
+def rows(manifest, described, settings):
+    """`(heading, text)` of what a preset tells, for people; empty ones left out.
+
+    Args:
+        manifest, described, settings: As of `card`.
+    """
     counts, scores = manifest["counts"], dict(manifest["scores"])
     metric = scores.pop("metric", "")
-    size = manifest["files"]["weights.safetensors"]["bytes"]
     found = [
+        ("architecture", described["name"]),
         ("field", field(manifest)),
-        *(("input " + key, _input(told)) for key, told in manifest["inputs"].items()),
+        *(
+            (f"input {one['name']}", _input(one["shape"], told_of(manifest, one)))
+            for one in described["inputs"]
+        ),
         ("scores are of", _classes(manifest)),
-        ("stored numbers", _numbers(counts)),
-        ("weights file", f"{size:,} bytes"),
         ("score", metric),
         *((key.replace("_", " "), _rounded(one)) for key, one in scores.items()),
-        *((f"data, {key}", one) for key, one in manifest["data"].items()),
+        *_sizes(counts, manifest["files"]["weights.safetensors"]["bytes"]),
         ("one call for one example", _latency(manifest["latency"])),
+        *((f"data, {key}", one) for key, one in manifest["data"].items()),
         ("licence", manifest["licence"]),
+        ("recipe", settings["recipe"].get("name")),
         ("made by", manifest["command"] and f"`{manifest['command']}`"),
     ]
     return [(key.strip(), value) for key, value in found if value not in ("", None)]
+
+
+def _trial(manifest):
+    """Lines of Python that try a preset on its stored examples."""
+    says_what_scores_are = manifest["outputs"]["decode"] != "values"
+    if not (manifest["examples"] and manifest["classes"] and says_what_scores_are):
+        return []
+    return [
+        "scores = model.predict(cvzoo.examples(name))",
+        "print(cvzoo.decode(name, scores))",
+    ]
 
 
 def _front_matter(manifest):
@@ -93,14 +117,26 @@ def _front_matter(manifest):
     return lines
 
 
-def _input(told):
-    text = told["meaning"]
+def told_of(manifest, tensor):
+    """What a manifest says of an input; the first format did not say of which."""
+    nothing = {"meaning": "", "range": None, "sample_rate": None}
+    told = manifest["inputs"]
+    return told.get(tensor["name"]) or told.get("") or nothing
+
+
+def _input(shape, told):
+    parts = [size_text(shape), told["meaning"]]
     if told["range"] is not None:
         low, high = told["range"]
-        text += f"; from {low:g} to {high:g}"
+        parts.append(f"from {low:g} to {high:g}")
     if told["sample_rate"] is not None:
-        text += f"; {told['sample_rate']:,g} samples a second"
-    return text
+        parts.append(f"{told['sample_rate']:,g} hertz")
+    return "; ".join(part for part in parts if part)
+
+
+def size_text(shape):
+    """The shape of an example, such as `28×28×1`."""
+    return "×".join("any" if size is None else str(size) for size in shape)
 
 
 def _classes(manifest):
@@ -110,14 +146,20 @@ def _classes(manifest):
     return ", ".join(classes)
 
 
-def _numbers(counts):
-    text = f"{counts['nonzero']:,} that are not zero"
-    if counts["nonzero"] < counts["baseline_parameters"]:
-        text += (
-            f", of {counts['baseline_parameters']:,} before compression "
-            f"(×{counts['compression']:.1f})"
-        )
-    return text
+def _sizes(counts, size):
+    """Rows on numbers and bytes; a complex weight is two numbers."""
+    before = counts["baseline_parameters"]
+    found = [
+        ("parameters", f"{counts['parameters']:,}"),
+        ("that are not zero", f"{counts['nonzero']:,}"),
+    ]
+    if counts["nonzero"] < before:
+        found.insert(0, ("parameters before compression", f"{before:,}"))
+        found.append(("compression", f"×{counts['compression']:.1f}"))
+    text = f"{size:,} bytes"
+    if counts["nonzero"] < before:
+        text += f" (float32 before compression: {4 * before:,})"
+    return [*found, ("weights file", text)]
 
 
 def _latency(latency):

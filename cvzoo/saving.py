@@ -161,7 +161,7 @@ def preset_files(manifest, described, settings, packed):
     }
     hashes = {key: catalogue.describe_bytes(data) for key, data in files.items()}
     manifest = manifests.checked({**manifest, "files": hashes})
-    files[catalogue.CARD] = cards.card(manifest).encode()
+    files[catalogue.CARD] = cards.card(manifest, described, settings).encode()
     hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
     manifest["files"] = hashes
     return {**files, catalogue.MANIFEST: catalogue.to_json(manifest).encode()}

@@ -79,7 +79,7 @@ def test_what_is_told_of_a_model_is_kept(tmp_path):
     assert found["outputs"]["decode"] == "each class"
     card = (folder / "README.md").read_text()
     for line in (
-        "sound; from -1 to 1; 11,000 samples a second |",
+        "sound; from -1 to 1; 11,000 hertz |",
         "| one call for one example | 0.5 ms (a laptop, 2026-11-27) |",
         "| made by | `make it` |",
         "license: mit\n",

@@ -19,7 +19,8 @@ def of_data(about):
 
 def of_recipe(config):
     """Arguments of `save_preset`, from a recipe."""
+    name = config["name"]
     return {
         "licence": LICENCE,
-        "command": f"python -m training.train {config['name']}",
+        "command": f"python -m training.train {name} --workdir out/{name}",
     }

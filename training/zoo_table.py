@@ -8,18 +8,35 @@ Rewrites what is between the two comments in README.md.
 import sys
 from pathlib import Path
 
-from cvzoo import catalogue
+from cvzoo import cards, catalogue
 from training import results
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN = "<!-- zoo table, written by `python -m training.zoo_table` -->\n"
 END = "<!-- end of the zoo table -->\n"
-HEADINGS = ("preset", "data", "input", "test score", "numbers", "weights file")
+HEADINGS = ("preset", "field", "data", "input", "test score", "numbers", "weights file")
+LATENCY = "one call"
+# Of the repository, from the README.
+CARD = "cvzoo/zoo/{name}/README.md"
 
 
 def table(manifests):
-    """The table, in Markdown."""
-    return results.markdown(HEADINGS, list(map(_cells, manifests)), words=3)
+    """The table, in Markdown, and below it the licences.
+
+    How long a call takes is a column once that was measured of any.
+    """
+    timed = any(manifest["latency"] for manifest in manifests)
+    headings = (*HEADINGS, LATENCY) if timed else HEADINGS
+    rows = [_cells(manifest)[: len(headings)] for manifest in manifests]
+    return results.markdown(headings, rows, words=4) + "\n" + _licences(manifests)
+
+
+def _licences(manifests):
+    of_presets = sorted({manifest["licence"] for manifest in manifests})
+    return (
+        f"Licence of the presets: {', '.join(of_presets)}. Those of their data, the "
+        "recipes and\nall else are in the cards, where the names lead.\n"
+    )
 
 
 def _cells(manifest):
@@ -36,13 +53,16 @@ def _cells(manifest):
     inputs = manifest["examples"]["inputs"]
     first = inputs[0] if isinstance(inputs, list) else inputs
     shape = first["shape"][1:]
+    latency = manifest["latency"]
     return (
-        f"`{manifest['name']}`",
+        f"[`{manifest['name']}`]({CARD.format(name=manifest['name'])})",
+        cards.field(manifest),
         manifest["data"]["name"],
-        "×".join(map(str, shape)),
+        cards.size_text(shape),
         score,
         numbers,
         f"{size:,} bytes",
+        f"{latency['milliseconds']:.2g} ms" if latency else "",
     )
 
 

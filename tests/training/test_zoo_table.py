@@ -13,6 +13,9 @@ MANIFEST = {
         "test before compression": 0.9375,
     },
     "data": {"name": "digits"},
+    "tensors": {"kernel": {"shape": [2], "parts": 2}},
+    "licence": "MIT",
+    "latency": {},
     "files": {"weights.safetensors": {"bytes": 5678}},
     "examples": {"inputs": {"shape": [2, 8, 8, 1]}},
 }
@@ -26,16 +29,27 @@ def test_the_readme_has_the_table_of_the_shipped_presets():
 
 
 def test_a_row_says_what_the_metadata_say():
-    assert zoo_table.table([MANIFEST]).splitlines()[2] == (
-        "| `small` | digits | 8×8×1 | accuracy 93.4 % (before: 93.8) | "
-        "1,234 of 12,340 (×10.0) | 5,678 bytes |"
+    lines = zoo_table.table([MANIFEST]).splitlines()
+    assert lines[2] == (
+        "| [`small`](cvzoo/zoo/small/README.md) | complex | digits | 8×8×1 | "
+        "accuracy 93.4 % (before: 93.8) | 1,234 of 12,340 (×10.0) | 5,678 bytes |"
     )
+    assert lines[4].startswith("Licence of the presets: MIT. ")
     plain = {
         **MANIFEST,
         "scores": {"metric": "average precision, test split of chorales", "test": 0.5},
         "counts": {"nonzero": 9, "compression": 1.0, "baseline_parameters": 9},
     }
     assert "| average precision 50.0 % | 9 |" in zoo_table.table([plain])
+
+
+def test_a_measured_latency_is_a_column():
+    latency = {"milliseconds": 0.5123, "hardware": "2 cores", "date": "2026-11-27"}
+    measured = {**MANIFEST, "latency": latency}
+    lines = zoo_table.table([measured, MANIFEST]).splitlines()
+    assert lines[0].endswith("| weights file | one call |")
+    assert lines[2].endswith("| 5,678 bytes | 0.51 ms |")
+    assert lines[3].endswith("| 5,678 bytes |  |")
 
 
 def test_a_readme_without_the_comments_is_refused():

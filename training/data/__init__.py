@@ -10,8 +10,9 @@ What `find` returns, a module or an object, has
 - of videos, in its place, `videos(split, **options)`: `youtube8m.reading.Videos`, whose
   `batches` are read from files, those of each epoch anew. Options are integers, and
   `level`, a text: see there;
-- `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are,
-  and where they have one, their range and their sample rate in hertz;
+- `SPLITS`, `CLASSES` and `ABOUT`: a name, the source, the licence, what inputs are, and
+  where there are such, the notice that the licence asks for, and the inputs' range and
+  their sample rate in hertz;
 - only where there is something to say: `FOLDS`, the number of folds;
   `groups(split, **options)`, a number for each example that scores are told apart by;
   `augment(inputs, seed, **options)`, a batch as it is trained on; `MAP_OF_BEST`, the
