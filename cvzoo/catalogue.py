@@ -9,7 +9,7 @@ import re
 import stat
 from pathlib import Path
 
-from cvzoo import manifests
+from cvzoo import cards, manifests, recipes
 
 SHIPPED = Path(__file__).parent / "zoo"
 MANIFEST = "metadata.json"
@@ -37,6 +37,11 @@ class PresetRow:
         parameters: Numbers that are not zero, a complex weight counting as two.
         compression: Parameters of the uncompressed network over `parameters`.
         bytes: Size of the weights file.
+        before: Score of the uncompressed network on the same data; `None` if there is
+            none or it is not known.
+        field: `"real"` or `"complex"`, of the weights.
+        dataset: Name of the recipe's data set; empty without a recipe.
+        data: What the data are called, for people.
     """
 
     name: str
@@ -45,11 +50,15 @@ class PresetRow:
     parameters: int
     compression: float
     bytes: int
+    before: float | None = None
+    field: str = "real"
+    dataset: str = ""
+    data: str = ""
 
 
 def list_presets():
     """The presets that the package ships, as a list of `PresetRow`."""
-    return [_row(read_manifest(SHIPPED / name)) for name in preset_names()]
+    return [_row(SHIPPED / name) for name in preset_names()]
 
 
 def preset_names():
@@ -73,10 +82,18 @@ def find(name):
             f"No preset in folder {name}: it has no {MANIFEST}. Make one with "
             "`cvzoo.save_preset(model, folder)`."
         )
+    if isinstance(name, str) and name in recipes.by_name():
+        raise PresetError(
+            f"No weights of {name!r} come with cvzoo: it is a recipe, not trained. "
+            f"Train it, in a clone: `{recipes.by_name()[name].command}`. Its preset "
+            f"will be the folder out/{name}/preset."
+        )
     raise PresetError(f"No preset is called {name!r}. {nearest_names(name, shipped)}")
 
 
-def _row(manifest):
+def _row(folder):
+    manifest = read_manifest(folder)
+    settings = parse_json(read_limited(folder / CONFIG), CONFIG)
     counts, scores = manifest["counts"], manifest["scores"]
     return PresetRow(
         name=manifest["name"],
@@ -85,6 +102,10 @@ def _row(manifest):
         parameters=counts["nonzero"],
         compression=round(counts["compression"], 1),
         bytes=manifest["files"][WEIGHTS]["bytes"],
+        before=scores.get("test before compression"),
+        field=cards.field(manifest),
+        dataset=settings["recipe"].get("data", {}).get("name", ""),
+        data=manifest["data"].get("name", ""),
     )
 
 

@@ -28,6 +28,14 @@ def decode(name, scores, top=5, least=LEAST):
             of classes.
     """
     manifest = catalogue.read_manifest(catalogue.find(name))
+    probable = checked_probabilities(name, manifest, scores)
+    if manifest["outputs"]["decode"] == "one class":
+        return named(probable, manifest["classes"], top, 0.0)
+    return named(probable, manifest["classes"], len(manifest["classes"]), least)
+
+
+def checked_probabilities(name, manifest, scores):
+    """Scores of a preset as probabilities, float64 `(…, classes)`; see `decode`."""
     decode_as, classes = manifest["outputs"]["decode"], manifest["classes"]
     scores = np.asarray(scores, np.float64)
     if decode_as == "values" or not classes:
@@ -40,10 +48,7 @@ def decode(name, scores, top=5, least=LEAST):
             f"Scores of {name} must be (…, {len(classes)}), one a class. Received: "
             f"shape {scores.shape}"
         )
-    probable = probabilities(scores, manifest["outputs"])
-    if decode_as == "one class":
-        return _named(probable, classes, top, 0.0)
-    return _named(probable, classes, len(classes), least)
+    return probabilities(scores, manifest["outputs"])
 
 
 def probabilities(scores, outputs):
@@ -63,8 +68,16 @@ def probabilities(scores, outputs):
     return np.where(scores >= 0, 1, small) / (1 + small)
 
 
-def _named(probable, classes, top, least):
+def named(probable, classes, top, least):
+    """The likeliest classes with their probabilities, for each example.
+
+    Args:
+        probable: Probabilities `(…, classes)`.
+        classes: Their names.
+        top: How many at most.
+        least: Probability of the least likely one.
+    """
     if probable.ndim > 1:
-        return [_named(one, classes, top, least) for one in probable]
+        return [named(one, classes, top, least) for one in probable]
     places = np.argsort(-probable, kind="stable")[:top]
     return [(classes[n], float(probable[n])) for n in places if probable[n] >= least]

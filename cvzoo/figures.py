@@ -9,7 +9,7 @@ def new_figure(width, height, columns=1, rows=1):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            'Drawing needs matplotlib: pip install "cvzoo[train]"'
+            'Drawing needs matplotlib: pip install "cvzoo[plots]"'
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns)

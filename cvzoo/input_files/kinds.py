@@ -1,0 +1,70 @@
+"""Which kind of file a preset's network can be run on. Needs no numpy."""
+
+import dataclasses
+import math
+
+from cvzoo.input_files import InputFileError
+
+# Kind of input → the files that hold it.
+FILES = {
+    "sound": "a PCM wav file",
+    "signal": "a .npy file of complex IQ samples",
+    "image": "a .npy file of images",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What a network takes, one example of it.
+
+    Attributes:
+        kind: One of `FILES`.
+        shape: Of an example.
+        range: Lowest and highest value, or `None` if it is not known.
+        sample_rate: Of sound, in hertz.
+    """
+
+    kind: str
+    shape: tuple
+    range: tuple | None = None
+    sample_rate: float | None = None
+
+
+def taken(name, inputs):
+    """What a preset's network takes, by the shape of its input.
+
+    Sound has the shape `(samples,)` and a sample rate; a signal `(samples, 2)`, I and
+    Q; an image `(height, width, 1)`, or 3 channels.
+
+    Args:
+        name: Of the preset, for messages.
+        inputs: For each a dictionary: `name`, `shape`, `dtype`, and what the manifest
+            tells, `range` and `sample_rate`.
+
+    Raises:
+        InputFileError: No kind of file fits.
+    """
+    if len(inputs) != 1:
+        raise InputFileError(
+            f"`cvzoo run` feeds networks of one input. {name} has {len(inputs)}: "
+            f"{[one['name'] for one in inputs]}. {_BY_HAND}"
+        )
+    (one,) = inputs
+    shape = tuple(one["shape"])
+    rate, limits = one["sample_rate"], one["range"]
+    is_fixed = None not in shape and math.prod(shape) > 0
+    if is_fixed and one["dtype"].startswith("float"):
+        if len(shape) == 1 and rate is not None:
+            return Taken("sound", shape, limits, rate)
+        if len(shape) == 2 and shape[1] == 2 and rate is None:
+            return Taken("signal", shape)
+        if len(shape) == 3 and shape[2] in (1, 3):
+            return Taken("image", shape, limits)
+    raise InputFileError(
+        f"`cvzoo run` feeds sound of (samples,) whose sample rate the preset says, IQ "
+        f"signals of (samples, 2), and images of (height, width, 1 or 3). {name} takes "
+        f"{one['dtype']} of {shape}, sample rate {rate}. {_BY_HAND}"
+    )
+
+
+_BY_HAND = "Run it in Python: `cvzoo.from_preset(name).predict(inputs)`."
