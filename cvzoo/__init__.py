@@ -63,8 +63,17 @@ def __dir__():
     return sorted({*globals(), *__all__})
 
 
+def _is_the_command():
+    """Whether this process is `cvzoo …` or `python -m cvzoo …`."""
+    program = (getattr(sys, "argv", None) or [""])[0]
+    if program == "-m":  # While Python looks for the module that it is to run.
+        words = sys.orig_argv
+        return "-m" in words and words[words.index("-m") + 1 :][:1] == ["cvzoo"]
+    return Path(program).stem == "cvzoo"
+
+
 # `import cvzoo` registers the layers, so that `keras.models.load_model` knows them. The
 # command `cvzoo list` needs no Keras, whose import takes seconds.
-if Path((getattr(sys, "argv", None) or [""])[0]).stem != "cvzoo":
+if not _is_the_command():
     for _name in __all__:
         __getattr__(_name)

@@ -1,65 +1,36 @@
-"""The command `cvzoo`: `list`, `info NAME`, `export NAME DIR`."""
+"""The command `cvzoo`."""
 
 import argparse
-import json
+import os
 import sys
 
-from cvzoo import catalogue
+from cvzoo.commands import demonstration, exporting, information, listing, running
+
+COMMANDS = (listing, information, running, demonstration, exporting)
 
 
 def main(arguments=None):
     """Runs the command; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="cvzoo", description="Compact networks: list, describe and export presets."
+        prog="cvzoo",
+        description="Compact networks: list, describe, try, run and export presets.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the shipped presets")
-    info = commands.add_parser("info", help="the manifest of a preset, and its inputs")
-    info.add_argument("name")
-    exporter = commands.add_parser("export", help="write a preset as a SavedModel")
-    exporter.add_argument("name", help="a preset's name, or its folder")
-    exporter.add_argument("folder", help="where to write it")
+    for command in COMMANDS:
+        command.add_to(commands)
     options = parser.parse_args(arguments)
+    # TensorFlow's messages about the machine, unless someone asked for them.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        {"list": _list, "info": _info, "export": _export}[options.command](options)
-    except (ValueError, RuntimeError) as error:
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `cvzoo list --all | head` has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"cvzoo: {error}", file=sys.stderr)
         return 2
-    return 0
-
-
-def _list(options):
-    rows = catalogue.list_presets()
-    width = max((len(row.name) for row in rows), default=4)
-    print(f"{'name':{width}}   score     numbers  compression   bytes  metric")
-    for row in rows:
-        print(
-            f"{row.name:{width}}  {row.score:6.3f}  {row.parameters:>10,}  "
-            f"{'×' + format(row.compression, '.1f'):>11}  {row.bytes:>6,}  {row.metric}"
-        )
-
-
-def _info(options):
-    folder = catalogue.find(options.name)
-    manifest = catalogue.read_manifest(folder)
-    manifest.pop("examples")
-    files = catalogue.read_files(folder, manifest)
-    described = catalogue.parse_json(
-        files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
-    )
-    manifest["inputs"] = described["inputs"]
-    print(json.dumps(manifest, indent=2, ensure_ascii=False))
-
-
-def _export(options):
-    import cvzoo
-
-    model = cvzoo.from_preset(options.name, compile=False, masked=False)
-    report = cvzoo.export(model, options.folder)
-    print(
-        f"{options.folder}: {report['bytes']:,} bytes; largest difference "
-        f"from the preset's outputs {report['max_abs_error']:.1e}"
-    )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ ROOT = Path(__file__).parent.parent
 # Module of cvzoo → the modules of cvzoo that it may import.
 ALLOWED = {
     "manifests": set(),
-    "catalogue": {"manifests"},
     "cards": set(),
+    "recipes": set(),
+    "catalogue": {"cards", "manifests", "recipes"},
     "decoding": {"catalogue"},
     "folders": set(),
     "coding": set(),
@@ -41,6 +42,9 @@ ALLOWED = {
     "weights": {"packing", "sparsity"},
     "figures": set(),
     "piano_roll": {"figures"},
+    "constellation": {"figures"},
+    "sounding": set(),
+    "input_files": {"input_files"},
     "reporting": {
         *("figures", "graph", "packing", "rounding", "sparsifying", "weights"),
     },
@@ -66,7 +70,12 @@ ALLOWED = {
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     "run_saved_model": set(),
     # Everything, in the functions of commands that need Keras.
-    "cli": {"catalogue", "all"},
+    "commands": {
+        *("cards", "catalogue", "commands", "constellation", "decoding"),
+        *("input_files", "piano_roll", "recipes", "sounding", "stored_examples", "all"),
+    },
+    "cli": {"commands"},
+    "__main__": {"cli"},
 }
 
 

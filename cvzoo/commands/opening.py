@@ -1,0 +1,65 @@
+"""A preset as commands need it: what it tells at once, its model when asked for."""
+
+import functools
+
+from cvzoo import cards, catalogue
+from cvzoo.input_files import kinds
+
+# Examples of a call, so that long files need no more memory than short ones.
+BATCH = 256
+
+
+class Opened:
+    """A preset whose files were read and compared with their hashes.
+
+    Args:
+        name: As for `cvzoo.from_preset`.
+
+    Attributes:
+        manifest, described, settings: What its JSON files hold.
+        inputs: For each input a dictionary: name, shape, type, and what is told of it.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.folder = catalogue.find(name)
+        self.manifest = catalogue.read_manifest(self.folder)
+        files = catalogue.read_files(self.folder, self.manifest)
+        self.described, self.settings = (
+            catalogue.parse_json(files[file], file)
+            for file in (catalogue.ARCHITECTURE, catalogue.CONFIG)
+        )
+        self.inputs = [
+            {**one, **cards.told_of(self.manifest, one)}
+            for one in self.described["inputs"]
+        ]
+
+    def taken(self):
+        """Which files it can be run on, `kinds.Taken`."""
+        return kinds.taken(self.name, self.inputs)
+
+    @functools.cached_property
+    def model(self):
+        """The network; the first use imports Keras."""
+        import cvzoo
+
+        return cvzoo.from_preset(self.folder, compile=False, masked=False)
+
+    def scores(self, inputs):
+        """What the network says of inputs `(examples, …)`, a batch at a time."""
+        import numpy as np
+
+        parts = range(0, len(inputs), BATCH)
+        return np.concatenate(
+            [
+                self.model.predict_on_batch(np.ascontiguousarray(inputs[n : n + BATCH]))
+                for n in parts
+            ]
+        )
+
+    def probabilities(self, inputs):
+        """The same as probabilities of the classes, `(examples, …, classes)`."""
+        from cvzoo import decoding
+
+        scores = self.scores(inputs)
+        return decoding.checked_probabilities(self.name, self.manifest, scores)
