@@ -56,6 +56,7 @@ def rows(manifest, described, settings):
     """
     counts, scores = manifest["counts"], dict(manifest["scores"])
     metric = scores.pop("metric", "")
+    recipe = settings["recipe"]
     found = [
         ("architecture", described["name"]),
         ("field", field(manifest)),
@@ -70,7 +71,7 @@ def rows(manifest, described, settings):
         ("one call for one example", _latency(manifest["latency"])),
         *((f"data, {key}", one) for key, one in manifest["data"].items()),
         ("licence", manifest["licence"]),
-        ("recipe", settings["recipe"].get("name")),
+        ("recipe", recipe.get("name") if isinstance(recipe, dict) else None),
         ("made by", manifest["command"] and f"`{manifest['command']}`"),
     ]
     return [(key.strip(), value) for key, value in found if value not in ("", None)]

@@ -159,6 +159,28 @@ def test_info_names_no_file_where_none_can_be_run(tmp_path, capsys):
     assert "cvzoo run" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        ("architecture.json", []),
+        ("architecture.json", {"name": "small"}),
+        ("architecture.json", {"name": "small", "inputs": [3]}),
+        ("architecture.json", {"name": "small", "inputs": [{"name": "x"}]}),
+        ("config.json", {"compile": None}),
+    ],
+)
+@pytest.mark.parametrize("command", ["info", "run"])
+def test_a_preset_of_other_json_is_one_line(command, file, data, preset, capsys):
+    (preset / file).write_text(json.dumps(data))
+    manifest = json.loads((preset / "metadata.json").read_text())
+    stated = catalogue.describe_bytes((preset / file).read_bytes())
+    manifest["files"][file] = stated
+    (preset / "metadata.json").write_text(json.dumps(manifest))
+    more = ["a.npy"] if command == "run" else []
+    assert cli.main([command, str(preset), *more]) == 2
+    assert "must tell of `name` and `inputs`" in capsys.readouterr().err
+
+
 def test_export_writes_a_saved_model(tmp_path, capsys):
     assert cli.main(["export", NAME, str(tmp_path / "served")]) == 0
     assert (tmp_path / "served" / "saved_model.pb").is_file()

@@ -69,6 +69,7 @@ def float_wav():
         (b"ID3 what players call mp3" * 9, "does not start with RIFF"),
         (float_wav(), "unknown format: 3. Write it anew as PCM, for example: ffmpeg"),
         (whole_wav()[:30], "is no PCM wav file"),
+        (whole_wav()[:17] + b"\xc4" + whole_wav()[18:], "is no PCM wav file"),
         (whole_wav()[:100], "cut off: 100 samples of 8,000 a second .* 28 are there"),
     ],
 )
@@ -166,7 +167,8 @@ def test_other_and_damaged_files_of_arrays_are_refused(tmp_path):
         b"'shape': (9,), }" + 12 * b" ", b"'shape': (137438953472,), }"
     )
     assert len(large) == len(whole) - 1
-    for data in (b"", whole[:-1], whole[:30], b"text", large):
+    half = whole[:8] + b" " + whole[9:]  # A header that ends in the middle.
+    for data in (b"", whole[:-1], whole[:30], b"text", large, half):
         (tmp_path / "b.npy").write_bytes(data)
         with pytest.raises(InputFileError, match="as a .npy file of numbers"):
             arrays.read_npy(tmp_path / "b.npy")

@@ -215,6 +215,6 @@ def _arguments(name):
 def test_the_card_of_a_network_that_was_not_compressed_claims_no_factor(tmp_path):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
     card = (cvzoo.save_preset(model, tmp_path / "plain") / "README.md").read_text()
-    assert "| stored numbers | 21 that are not zero |\n" in card
+    assert "| parameters | 21 |\n| that are not zero | 21 |\n" in card
     assert "tags: [keras, tensorflow]\n" in card
     assert "compression" not in card

@@ -7,6 +7,24 @@ from cvzoo.input_files import kinds
 
 # Examples of a call, so that long files need no more memory than short ones.
 BATCH = 256
+_INPUT = {"name", "shape", "dtype"}
+
+
+def _is_whole(described, settings):
+    """Whether two JSON files have what commands show; `from_preset` checks the rest."""
+    if not isinstance(described, dict) or not isinstance(described.get("inputs"), list):
+        return False
+    inputs = described["inputs"]
+    return (
+        isinstance(described.get("name"), str)
+        and all(isinstance(one, dict) and set(one) >= _INPUT for one in inputs)
+        and all(isinstance(one["name"], str) for one in inputs)
+        and all(isinstance(one["dtype"], str) for one in inputs)
+        and all(isinstance(one["shape"], list) for one in inputs)
+        and all(n is None or type(n) is int for one in inputs for n in one["shape"])
+        and isinstance(settings, dict)
+        and "recipe" in settings
+    )
 
 
 class Opened:
@@ -29,6 +47,11 @@ class Opened:
             catalogue.parse_json(files[file], file)
             for file in (catalogue.ARCHITECTURE, catalogue.CONFIG)
         )
+        if not _is_whole(self.described, self.settings):
+            raise catalogue.PresetError(
+                f"Preset {self.folder}: {catalogue.ARCHITECTURE} must tell of `name` "
+                f"and `inputs`, and {catalogue.CONFIG} of `recipe`."
+            )
         self.inputs = [
             {**one, **cards.told_of(self.manifest, one)}
             for one in self.described["inputs"]

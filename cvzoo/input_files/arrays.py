@@ -1,8 +1,12 @@
 """Signals and images from .npy files."""
 
+import tokenize
+
 import numpy as np
 
 from cvzoo.input_files import InputFileError
+
+_DAMAGED = (ValueError, EOFError, TypeError, OverflowError, tokenize.TokenError)
 
 
 def read_npy(path):
@@ -20,7 +24,8 @@ def read_npy(path):
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputFileError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, EOFError, TypeError, OverflowError) as error:
+    # Headers are literals of Python, so damaged ones raise what its parsers do.
+    except _DAMAGED as error:
         raise InputFileError(
             f"{path} cannot be read as a .npy file of numbers: {error} Write one with "
             "`numpy.save(path, array)`."
@@ -73,11 +78,12 @@ def signals(array, samples):
         )
     cut = np.atleast_2d(array)[:, : count * samples].astype(np.complex128)
     cut = cut.reshape(-1, count, samples)
-    power = np.mean(np.abs(cut) ** 2, axis=-1, keepdims=True)
-    if not np.all(power > 0):
+    with np.errstate(over="ignore"):
+        power = np.mean(np.abs(cut) ** 2, axis=-1, keepdims=True)
+    if wrong := int(np.sum(~((power > 0) & np.isfinite(power)))):
         raise InputFileError(
-            f"{int(np.sum(power <= 0))} of {power.size} windows of {samples} samples "
-            "are silent. Leave them out."
+            f"{wrong} of {power.size} windows of {samples} samples "
+            "are silent, or louder than numbers go. Leave them out."
         )
     cut = cut / np.sqrt(power)
     return np.stack([cut.real, cut.imag], axis=-1).astype(np.float32)
@@ -108,15 +114,15 @@ def images(array, shape, limits):
             f"Images must be {' or '.join(map(str, forms))}, or several of these. "
             f"Received: {array.dtype} of {array.shape}"
         )
-    given = array.astype(np.float32).reshape(-1, *shape)
+    given = array.astype(np.float64).reshape(-1, *shape)
     if limits is None:
-        return given
+        return given.astype(np.float32)
     low, high = limits
     if array.dtype == np.uint8:
-        return low + (high - low) * given / 255
+        given = low + (high - low) * given / 255
     if given.min() < low or given.max() > high:
         raise InputFileError(
             f"Images must be from {low:g} to {high:g}, or uint8 from 0 to 255. "
             f"Received: {array.dtype} from {given.min():g} to {given.max():g}"
         )
-    return given
+    return given.astype(np.float32)

@@ -30,7 +30,8 @@ def read_wav(path):
             data = file.readframes(min(stated.nframes, os.stat(path).st_size // size))
     except OSError as error:
         raise InputFileError(f"{path} cannot be read: {error.strerror}.") from error
-    except (wave.Error, EOFError) as error:
+    # `wave` raises a bare RuntimeError where a part states a length beyond the end.
+    except (wave.Error, EOFError, RuntimeError) as error:
         raise InputFileError(
             f"{path} is no PCM wav file that Python's `wave` reads: "
             f"{str(error) or 'it ends too soon'}. {_REWRITE}"

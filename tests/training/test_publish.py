@@ -48,7 +48,7 @@ def test_a_published_preset_tells_of_its_seeds(tmp_path, config, points, monkeyp
     weights = "weights.safetensors"
     assert manifest["files"][weights] == kept["files"][weights]
     card = (shipped / NAME / "README.md").read_text()
-    assert "test, standard deviation over seeds: 0.005" in card
+    assert "| test, standard deviation over seeds | 0.005 |" in card
 
     monkeypatch.setattr(catalogue, "SHIPPED", shipped)
     config = run_folder.read_config(workdir)
