@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 # Module of cvzoo → the modules of cvzoo that it may import.
 ALLOWED = {
     "manifests": set(),
-    "catalogue": {"manifests"},
+    "preset_files": {"manifests"},
+    "catalogue": {"preset_files"},
     "cards": set(),
     "decoding": {"catalogue"},
     "folders": set(),
