@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "manifests": set(),
     "preset_files": {"manifests"},
+    "downloads": {"downloads", "preset_files"},
     "catalogue": {"preset_files"},
     "cards": set(),
     "decoding": {"catalogue"},
