@@ -5,6 +5,8 @@ import difflib
 import os
 from pathlib import Path
 
+from cvzoo import downloads
+
 # Others find here, too, what a preset folder holds.
 from cvzoo.preset_files import (  # noqa: F401
     ARCHITECTURE,
@@ -60,7 +62,12 @@ def preset_names():
 
 
 def find(name):
-    """The folder of a preset, by its name or path."""
+    """The folder of a preset, by its name, path or address.
+
+    What an address leads to is downloaded where the cache does not have it.
+    """
+    if downloads.is_reference(name):
+        return downloads.folder_of(name)
     shipped = preset_names()
     if name in shipped:
         return SHIPPED / name

@@ -15,9 +15,9 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the shipped presets")
     info = commands.add_parser("info", help="the manifest of a preset, and its inputs")
-    info.add_argument("name")
+    info.add_argument("name", help="a preset's name, folder or address")
     exporter = commands.add_parser("export", help="write a preset as a SavedModel")
-    exporter.add_argument("name", help="a preset's name, or its folder")
+    exporter.add_argument("name", help="a preset's name, folder or address")
     exporter.add_argument("folder", help="where to write it")
     options = parser.parse_args(arguments)
     try:

@@ -28,7 +28,10 @@ def from_preset(name, compile=True, masked=True, verify=False):
     with a closed list, before any object is made. No code is loaded.
 
     Args:
-        name: A name of `cvzoo.list_presets()`, or a preset folder.
+        name: A name of `cvzoo.list_presets()`; a preset folder; or the address of one,
+            `https://host/path/folder[#sha256=…]` or
+            `hf://owner/name[/sub/folder][@revision]`, which is downloaded into the
+            folder that `CVZOO_HOME` names, unless it is there. See docs/presets.md.
         compile: Whether the model is compiled as the preset says (Adam).
         masked: Whether weights that are zero stay zero while training goes on.
         verify: Whether the stored example inputs are run and their outputs compared.
@@ -37,7 +40,8 @@ def from_preset(name, compile=True, masked=True, verify=False):
         A `keras.Model`.
 
     Raises:
-        PresetError: The preset is unknown, damaged, or holds something unexpected.
+        PresetError: The preset is unknown, damaged, out of reach, or holds something
+            unexpected.
     """
     folder = catalogue.find(name)
     manifest = catalogue.read_manifest(folder)

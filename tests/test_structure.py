@@ -12,7 +12,7 @@ ALLOWED = {
     "manifests": set(),
     "preset_files": {"manifests"},
     "downloads": {"downloads", "preset_files"},
-    "catalogue": {"preset_files"},
+    "catalogue": {"downloads", "preset_files"},
     "cards": set(),
     "decoding": {"catalogue"},
     "folders": set(),
