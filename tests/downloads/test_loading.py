@@ -34,5 +34,7 @@ def test_the_hub_can_read_the_cards(name):
     hub = pytest.importorskip("huggingface_hub")
     card = hub.ModelCard.load(catalogue.SHIPPED / name / catalogue.CARD)
     assert card.data.library_name == "cvzoo"
+    assert card.data.license == "apache-2.0"
     assert "keras" in card.data.tags
+    assert all(0 < one.metric_value <= 1 for one in card.data.eval_results)
     assert card.text.lstrip().startswith(f"# {name}")
