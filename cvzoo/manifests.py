@@ -8,6 +8,8 @@ Formats:
    the command that makes it, and how long one call takes.
 """
 
+from cvzoo.manifest_checks import ManifestError
+
 FORMAT = 2
 
 # What scores are, and so what `decode` makes of them.
@@ -16,10 +18,6 @@ OUTPUTS = {
     "each class": "each class by itself",
     "values": "values as they are",
 }
-
-
-class ManifestError(ValueError):
-    """A manifest that lacks something, or has what it should not."""
 
 
 def checked(manifest):

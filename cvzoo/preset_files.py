@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import os
 import re
 import stat
 from pathlib import Path
 
-from cvzoo import manifests
+from cvzoo import manifest_checks, manifests, strict_json
 
 MANIFEST = "metadata.json"
 ARCHITECTURE = "architecture.json"
@@ -15,7 +16,7 @@ WEIGHTS = "weights.safetensors"
 CARD = "README.md"
 FILES = (ARCHITECTURE, CONFIG, WEIGHTS, CARD)
 LARGEST_FILE = 2**32
-LARGEST_TEXT = 2**24
+LARGEST_TEXT = 2**22
 
 
 class PresetError(ValueError):
@@ -37,12 +38,13 @@ def parse_manifest(data, path):
     """
     try:
         manifest = manifests.checked(parse_json(data, path))
-    except manifests.ManifestError as error:
+        manifest_checks.check(manifest)
+    except manifest_checks.ManifestError as error:
         raise PresetError(f"{path}: {error}") from error
     if set(manifest["files"]) != set(FILES):
         raise PresetError(
             f"{path} must list the files {sorted(FILES)}. Found: "
-            f"{sorted(manifest['files'])}."
+            f"{sorted(manifest['files'])!r:.500}."
         )
     return manifest
 
@@ -50,21 +52,31 @@ def parse_manifest(data, path):
 def read_files(folder, manifest):
     """File name → bytes, each of the size and sha256 that the manifest states."""
     folder = Path(folder)
-    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    try:
+        present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    except OSError as error:
+        raise PresetError(f"Folder {folder} cannot be read: {error}") from error
     if present != set(FILES):
         raise PresetError(
             f"Preset folder {folder} must hold {sorted(FILES)}. Missing: "
             f"{sorted(set(FILES) - present)}. Unknown: {sorted(present - set(FILES))}."
         )
+    most = manifest_checks.largest_weights_file(manifest["tensors"])
+    if manifest["files"][WEIGHTS]["bytes"] > most:
+        raise PresetError(
+            f"{folder / WEIGHTS} must have at most {most} bytes, for the tensors that "
+            f"the manifest states. It states {manifest['files'][WEIGHTS]['bytes']}."
+        )
     contents = {}
     for name in FILES:
         stated = manifest["files"][name]
-        data = read_limited(folder / name)
+        data = read_limited(folder / name, stated["bytes"])
         found = describe_bytes(data)
         if stated != found:
+            more = " or more bytes" if found["bytes"] > stated["bytes"] else ""
             raise PresetError(
                 f"{folder / name} was altered or damaged. Expected {stated}, found "
-                f"{found}. Get the preset again."
+                f"{found}{more}. Get the preset again."
             )
         contents[name] = data
     return contents
@@ -75,32 +87,49 @@ def describe_bytes(data):
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def read_limited(path):
-    """The bytes of a file, unless it is missing, no plain file, or absurdly large."""
-    limit = LARGEST_FILE if path.name == WEIGHTS else LARGEST_TEXT
+def read_limited(path, stated=LARGEST_FILE):
+    """The bytes of a file, unless it is missing, no plain file, or absurdly large.
+
+    Of a file that is larger than stated, one byte too many is read.
+    """
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-            raise PresetError(
-                f"{path} must be a plain file of at most {limit} bytes. Found "
-                f"{stat.filemode(status.st_mode)}, {status.st_size} bytes."
-            )
-        with path.open("rb") as file:
-            # Not `limit`, of which Python would set the memory aside.
-            return file.read(status.st_size)
+        _check_plain(path, path.lstat())
+        # What was put in its place since is no link that is followed, nor waited for.
+        with open(path, "rb", opener=_open) as file:
+            status = os.fstat(file.fileno())
+            _check_plain(path, status)
+            # Not the limit, of which Python would set the memory aside.
+            return file.read(min(status.st_size, stated + 1))
     except OSError as error:
         raise PresetError(f"Preset file {path} cannot be read: {error}") from error
 
 
+def _check_plain(path, status):
+    if not stat.S_ISREG(status.st_mode):
+        raise PresetError(
+            f"{path} must be a plain file. Found {stat.filemode(status.st_mode)}."
+        )
+    check_length(path, status.st_size)
+
+
+def check_length(path, size):
+    """Raises unless a file of a preset may have so many bytes."""
+    limit = LARGEST_FILE if Path(path).name == WEIGHTS else LARGEST_TEXT
+    if size > limit:
+        raise PresetError(f"{path} must have at most {limit} bytes. Found {size}.")
+
+
+def _open(path, flags):
+    # Windows has neither.
+    no_link, no_wait = (getattr(os, f"O_{n}", 0) for n in ("NOFOLLOW", "NONBLOCK"))
+    return os.open(path, flags | no_link | no_wait)
+
+
 def parse_json(data, name):
-    """JSON data; NaN and infinity are refused."""
-
-    def refuse(constant):
-        raise ValueError(f"{constant} is not allowed")
-
+    """JSON data, as `strict_json` reads it."""
     try:
-        return json.loads(data, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        return strict_json.loads(data)
+    except ValueError as error:
         raise PresetError(f"{name} is not valid JSON: {error}") from error
 
 

@@ -9,8 +9,10 @@ ROOT = Path(__file__).parent.parent
 
 # Module of cvzoo → the modules of cvzoo that it may import.
 ALLOWED = {
-    "manifests": set(),
-    "preset_files": {"manifests"},
+    "strict_json": set(),
+    "manifest_checks": set(),
+    "manifests": {"manifest_checks"},
+    "preset_files": {"manifest_checks", "manifests", "strict_json"},
     "downloads": {"downloads", "preset_files"},
     "catalogue": {"downloads", "preset_files"},
     "cards": set(),
@@ -18,7 +20,7 @@ ALLOWED = {
     "folders": set(),
     "coding": set(),
     "first_format": {"coding"},
-    "packing": {"coding", "first_format"},
+    "packing": {"coding", "first_format", "strict_json"},
     "ops": {"ops"},
     "layers": {"ops", "layers"},
     "graph": set(),
@@ -56,13 +58,13 @@ ALLOWED = {
     "compiling": {"catalogue", "losses", "metrics"},
     "stored_examples": {"catalogue"},
     "presets": {
-        *("architecture", "catalogue", "compiling", "packing", "sparsity"),
-        *("stored_examples", "weights"),
+        *("architecture", "catalogue", "compiling", "manifest_checks", "packing"),
+        *("reporting", "sparsity", "stored_examples", "weights"),
     },
     "saving": {
         *("architecture", "cards", "catalogue", "compiling", "folders", "graph"),
-        *("manifests", "packing", "reporting", "rounding", "sparsifying", "sparsity"),
-        *("stored_examples", "weights"),
+        *("manifests", "packing", "preset_files", "reporting", "rounding"),
+        *("sparsifying", "sparsity", "stored_examples", "weights"),
     },
     "exporting": {"folders", "graph", "sparsity"},
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
