@@ -40,7 +40,7 @@ def check(manifest):
         _check_tensor(name, stated)
     _check_counts(manifest["counts"])
     for name in manifest["classes"]:
-        if not isinstance(name, str) and not _is_integer(name):
+        if not isinstance(name, str) and not is_integer(name):
             raise ManifestError(f"`classes` must be texts. Found: {name!r:.200}")
     check_examples(manifest["examples"])
 
@@ -117,7 +117,7 @@ def _check_file(name, stated):
     if (
         not isinstance(stated, dict)
         or sorted(stated) != ["bytes", "sha256"]
-        or not _is_integer(stated["bytes"])
+        or not is_integer(stated["bytes"])
         or not isinstance(stated["sha256"], str)
         or not _SHA256.fullmatch(stated["sha256"])
     ):
@@ -131,7 +131,7 @@ def _check_tensor(name, stated):
         not isinstance(stated, dict)
         or sorted(stated) != ["parts", "shape"]
         or not _is_shape(stated["shape"])
-        or not _is_integer(stated["parts"])
+        or not is_integer(stated["parts"])
         or stated["parts"] not in (1, 2)
     ):
         raise ManifestError(
@@ -148,7 +148,7 @@ def _check_counts(counts):
             f"weights {sorted(_COUNTS_OF_ROUNDED)}. Found: {sorted(counts)!r:.300}"
         )
     whole = ("parameters", "nonzero", "baseline_parameters")
-    if not all(_is_integer(counts[key]) for key in whole) or not _is_number(
+    if not all(is_integer(counts[key]) for key in whole) or not is_number(
         counts["compression"]
     ):
         raise ManifestError(f"`counts` must be numbers. Found: {counts!r:.300}")
@@ -162,7 +162,7 @@ def _check_counts(counts):
         not isinstance(counts.get("values", ""), str)
         or not isinstance(change, dict)
         or sorted(change) != ["largest", "relative"]
-        or not all(map(_is_number, change.values()))
+        or not all(map(is_number, change.values()))
     ):
         raise ManifestError(
             f"`counts` of rounded weights must be a text and a change. Found: "
@@ -177,7 +177,7 @@ def _check_array(stored):
         or not _is_shape(stored["shape"])
         or not isinstance(stored["values"], list)
         or math.prod(stored["shape"]) != len(stored["values"])
-        or not all(map(_is_number, stored["values"]))
+        or not all(map(is_number, stored["values"]))
     ):
         raise ManifestError(
             "a stored example must have a `shape`, and as many finite `values`. "
@@ -199,13 +199,13 @@ def _is_shape(value):
     return (
         isinstance(value, list)
         and len(value) <= LARGEST_SHAPE
-        and all(_is_integer(size) and 0 < size <= LARGEST_SIZE for size in value)
+        and all(is_integer(size) and 0 < size <= LARGEST_SIZE for size in value)
     )
 
 
-def _is_integer(value):
+def is_integer(value):
     return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
-def _is_number(value):
+def is_number(value):
     return type(value) in (int, float) and abs(value) <= LARGEST_FLOAT32

@@ -103,6 +103,8 @@ def _saved(model):
             scores={"metric": "accuracy", "test": 0.5},
             data={"name": "noise", "licence": "none"},
             classes=["a", "b"],
+            inputs={"meaning": "noise", "range": [-5, 5]},
+            latency={"milliseconds": 1, "hardware": "none", "date": "today"},
             examples=examples if len(examples) > 1 else examples[0],
         )
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -11,15 +11,16 @@ import traceback
 from pathlib import Path
 
 MODULES = (
-    *("strict_json", "catalogue", "manifest_checks", "packing", "coding"),
-    *("first_format", "weights", "architecture", "compiling", "presets"),
+    *("strict_json", "preset_files", "catalogue", "manifest_checks", "manifests"),
+    *("packing", "coding", "first_format", "weights", "architecture", "compiling"),
+    *("stored_examples", "presets"),
 )
 # Functions that check what a user gives, or is about to save.
 NOT_OF_FILES = {
     *("architecture.describe", "architecture._describe_input"),
     *("architecture._describe_layer", "packing._encode", "weights.named_layers"),
-    *("presets.save_preset", "presets._check_json", "presets._check_replaceable"),
-    *("presets._example_inputs", "catalogue._plain", "compiling.settings_of"),
+    *("stored_examples.checked", "stored_examples.examples", "preset_files._plain"),
+    "compiling.settings_of",
 }
 # What comes from other checks, or from a disk that does not work, is no check itself.
 PASSED_ON = {"PackingError", "ManifestError", "_WHAT_A_BAD_FILE_RAISES", "OSError"}

@@ -3,7 +3,7 @@
 import functools
 import json
 
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from tests.hostile import bases
 from tests.hostile.json_text import (
     at,
@@ -135,7 +135,7 @@ def _json_values(times):
 def _may_be(name, path, old, what):
     """Whether such a value makes another preset, and no hostile one."""
     if name == catalogue.MANIFEST:
-        if path == ("description",):
+        if path in (("description",), ("licence",), ("command",)):
             return what.startswith("path")
         if path == ("name",):
             return what == "path 2"
@@ -162,7 +162,7 @@ def _json_bombs():
         "many dictionaries": lambda data: b"[" + b"{}," * 10**6 + b"{}]",
         "many texts": lambda data: b"[" + b'"ab",' * 3 * 10**5 + b"0]",
         "many numbers": lambda data: b"[" + b"1.5," * 10**4 + b"0]",
-        "too long": lambda data: data + b" " * catalogue.LARGEST_TEXT,
+        "too long": lambda data: data + b" " * preset_files.LARGEST_TEXT,
         "a byte order mark": lambda data: b"\xef\xbb\xbf" + data,
         "UTF-16": lambda data: data.decode().encode("utf-16"),
         "UTF-32": lambda data: data.decode().encode("utf-32-be"),

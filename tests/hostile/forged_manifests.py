@@ -134,6 +134,30 @@ def _manifests():
             repr(v)[:20]: put("classes", v)
             for v in ([None], [True], [["a"]], [{"a": 1}], [1.5], [-1], "ab", {"a": 0})
         },
+        "outputs": {
+            repr(v)[:30]: put("outputs", v)
+            for v in (
+                *({}, {"decode": "one class"}, {"decode": "code", "logits": True}),
+                {"decode": "values", "logits": 1},
+            )
+        },
+        "inputs": {
+            repr(v)[:60]: put("inputs", v)
+            for v in (
+                *({"x": 3}, {"x": {"meaning": "noise"}}),
+                {"x": {"meaning": 1, "range": None, "sample_rate": None}},
+                {"x": {"meaning": "", "range": [1, 0], "sample_rate": None}},
+                {"x": {"meaning": "", "range": [0, 1e39], "sample_rate": None}},
+                {"x": {"meaning": "", "range": None, "sample_rate": 0}},
+            )
+        },
+        "latency": {
+            repr(v)[:60]: put("latency", v)
+            for v in (
+                {"milliseconds": 1},
+                {"milliseconds": True, "hardware": "", "date": ""},
+            )
+        },
         "versions": {
             repr(v)[:20]: put("versions", "keras", v)
             for v in (3, None, [], {"a": "b"}, "", "v" * 256, "nul\0")

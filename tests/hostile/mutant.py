@@ -71,7 +71,10 @@ def flip(data, at_bit):
 
 
 # Entries of a manifest that are for people.
-FREE = ("name", "description", "versions", "scores", "data")
+FREE = (
+    *("name", "description", "versions", "scores", "data", "inputs", "latency"),
+    *("licence", "command"),
+)
 
 
 def is_example_number(path):
