@@ -1,12 +1,13 @@
 # Each command makes .venv when it is missing, so one command does all the set-up.
 PYTHON ?= python3.11
 FOLDS ?= 0
+SECONDS ?= 300
 VENV := .venv
 RUN := $(VENV)/bin/python
 # TensorFlow's start-up messages about the machine.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax bench chaos lint clean
+.PHONY: demo test test-jax bench chaos fuzz lint clean
 
 demo: $(VENV)/installed
 	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo
@@ -23,6 +24,10 @@ bench: $(VENV)/installed
 chaos: $(VENV)/installed
 	$(RUN) -m training.chaos --kills 20 --out out/chaos
 	$(RUN) -m training.chaos --kills 6 --local 2 --out out/chaos2
+
+fuzz: $(VENV)/installed
+	$(RUN) -m tests.hostile.fuzz_packing -max_total_time=$(SECONDS)
+	$(RUN) -m tests.hostile.fuzz_architecture -max_total_time=$(SECONDS)
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .

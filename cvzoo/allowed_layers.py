@@ -58,7 +58,7 @@ _WINDOWED = {
     "kernel_size": _SIZES,
     "strides": _SIZES,
     "padding": one_of("valid", "same", "causal", "circular"),
-    "dilation_rate": _SIZES,
+    "dilation_rate": list_of(lambda rate: is_integer(rate, 1, 2**14), most=3),
 }
 _CONVOLUTION = {**_WINDOWED, "filters": is_size, "groups": is_size}
 _TRANSPOSED = {
@@ -239,7 +239,11 @@ LAYERS = {
         layers.ComplexGlobalMaxPooling3D,
     ),
     layers.STFT: _SHORT_TIME,
-    layers.InverseSTFT: {**_SHORT_TIME, "length": is_size},
+    layers.InverseSTFT: {
+        **_SHORT_TIME,
+        # Sums of windows are computed, of that length.
+        "length": lambda value: is_integer(value, low=1, high=2**22),
+    },
     layers.AdaptiveModReLU: {"axis": is_integer},
     layers.Cardioid: {},
     layers.ComplexAdd: {},

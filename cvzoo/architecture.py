@@ -5,8 +5,9 @@ checked before any object is made, and each kernel against the shape that the pr
 manifest states before the kernel is made.
 """
 
-import functools
+import contextlib
 import math
+import threading
 
 import keras
 
@@ -18,12 +19,19 @@ from cvzoo.layers.sparsifiable import SPARSIFIABLE
 FORMAT = 1
 LARGEST_TENSOR = 2**30
 MOST_LAYERS = 10_000
+MOST_INPUTS = 1024
+LONGEST_NAME = 255
 
 
 class ArchitectureError(ValueError):
     """An architecture that cannot be kept in a preset, or a file that is no such."""
 
 
+# In the constructors and `build` of layers, cvzoo's and Keras', and in Keras itself.
+_WHAT_A_BAD_GRAPH_RAISES = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
+_ONE_AT_A_TIME = threading.Lock()
 _INPUT_DTYPES = ("float32", "complex64", "int32", "uint8")
 
 
@@ -122,7 +130,7 @@ def build(data, tensors, masked=()):
     """
     calls, outputs = _checked(data)
     made = {
-        name: _Guarded(_make_layer(name, description, name in masked), tensors)
+        name: _Guarded(name, description, name in masked, tensors)
         for name, description in data["layers"].items()
     }
     names = [description["name"] for description in data["inputs"]]
@@ -144,7 +152,7 @@ def build(data, tensors, masked=()):
         return graph.rebuild(plan, made, data["name"])
     except ArchitectureError:
         raise
-    except (LookupError, TypeError, ValueError) as error:
+    except _WHAT_A_BAD_GRAPH_RAISES as error:
         raise ArchitectureError(f"The layers do not fit together: {error}") from error
 
 
@@ -153,68 +161,91 @@ def _one_or_all(tensors):
 
 
 class _Guarded:
-    """Calls a layer once what it is about to make is what the manifest states.
+    """Makes a layer when it is first called, and weights as the manifest states.
 
-    Kernels have the stated shape, and no weight has more numbers than any stated one
-    of the layer.
+    Kernels have the stated shape, no weight has more numbers than any stated one of the
+    layer, and all together not more than the stated ones.
     """
 
-    def __init__(self, layer, tensors):
-        self.layer, self.tensors = layer, tensors
+    def __init__(self, name, description, is_masked, tensors):
+        self.name, self.description, self.is_masked = name, description, is_masked
+        self.tensors, self.layer = tensors, None
 
     def __call__(self, inputs):
+        if self.layer is None:
+            self.layer = _make_layer(self.name, self.description, self.is_masked)
         if sparsity.is_linear(self.layer):
-            found = sparsity.kernel_shape(self.layer, inputs)
-            stated = self.tensors.get(f"{self.layer.name}/kernel")
-            if (
-                stated is None
-                or tuple(stated) != tuple(found)
-                or math.prod(found) > LARGEST_TENSOR
-            ):
-                raise ArchitectureError(
-                    f"Layer '{self.layer.name}' would have a kernel of shape {found}; "
-                    f"the manifest states {stated}."
-                )
-        outputs = self._call(inputs)
+            self._check_kernel(sparsity.kernel_shape(self.layer, inputs))
+        with _guarded_weights(self._weight_check()):
+            outputs = self.layer(inputs)
         for tensor in keras.tree.flatten(outputs):
             if math.prod(size or 1 for size in tensor.shape) > LARGEST_TENSOR:
                 raise ArchitectureError(
-                    f"Layer '{self.layer.name}' gives shape {tensor.shape}, too large."
+                    f"Layer '{self.name}' gives shape {tensor.shape}, too large."
                 )
         return outputs
 
-    def _call(self, inputs):
-        prefix = f"{self.layer.name}/"
+    def _check_kernel(self, found):
+        stated = self.tensors.get(f"{self.name}/kernel")
+        if (
+            stated is None
+            or tuple(stated) != tuple(found)
+            or math.prod(found) > LARGEST_TENSOR
+        ):
+            raise ArchitectureError(
+                f"Layer '{self.name}' would have a kernel of shape {found}; the "
+                f"manifest states {stated}."
+            )
+
+    def _weight_check(self):
         stated = [
             math.prod(shape)
             for name, shape in self.tensors.items()
-            if name.startswith(prefix)
+            if name.startswith(f"{self.name}/")
         ]
+        # Two parts, and a mask.
+        largest, left = max(stated, default=0), 3 * sum(stated)
 
-        def add_weight(make, *args, shape=(), **kwargs):
-            if math.prod(shape) > max(stated, default=0):
+        def check(shape):
+            nonlocal left
+            left -= math.prod(shape)
+            if math.prod(shape) > largest or left < 0:
                 raise ArchitectureError(
-                    f"Layer '{self.layer.name}' would have weights of shape {shape}, "
-                    "more numbers than the manifest states."
+                    f"Layer '{self.name}' would have weights of shape {shape}, more "
+                    "numbers than the manifest states."
                 )
-            # Values come from the file; random ones would take memory and time.
-            return make(*args, shape=shape, **{**kwargs, "initializer": "zeros"})
 
-        # Those inside such as an aggregation of frames are there before it is built.
-        guarded = self.layer._flatten_layers()
-        for layer in guarded:
-            layer.add_weight = functools.partial(add_weight, layer.add_weight)
+        return check
+
+
+@contextlib.contextmanager
+def _guarded_weights(check):
+    """Until it ends, `check(shape)` comes before each weight, which is zeros then.
+
+    Those of layers inside a layer too, which may be made while it is built.
+    """
+    thread, layer_class = threading.get_ident(), keras.layers.Layer
+
+    def add_weight(layer, *args, shape=None, **kwargs):
+        if threading.get_ident() == thread:
+            check(shape or ())
+            # Values come from the file; random ones would take memory and time.
+            kwargs["initializer"] = "zeros"
+        return make(layer, *args, shape=shape, **kwargs)
+
+    with _ONE_AT_A_TIME:
+        make = layer_class.add_weight
+        layer_class.add_weight = add_weight
         try:
-            return self.layer(inputs)
+            yield
         finally:
-            for layer in guarded:
-                del layer.add_weight
+            layer_class.add_weight = make
 
 
 def _checked(data):
     keys = ["format", "name", "inputs", "layers", "calls", "outputs"]
     _check_keys("architecture", data, keys)
-    if data["format"] != FORMAT:
+    if type(data["format"]) is not int or data["format"] != FORMAT:
         raise ArchitectureError(
             f"The architecture has format {data['format']!r}; this version reads "
             f"{FORMAT}."
@@ -231,6 +262,7 @@ def _checked(data):
             raise ArchitectureError(
                 f"`{key}` must be a {kind.__name__} of at most {MOST_LAYERS}."
             )
+    _check_names(data)
     known = {}
     for description in data["inputs"]:
         _check_input(description)
@@ -242,25 +274,60 @@ def _checked(data):
         if (
             not isinstance(call, list)
             or len(call) != 2
+            or not isinstance(call[0], str)
             or call[0] not in data["layers"]
         ):
-            raise ArchitectureError(f"Not a call of a described layer: {call!r}")
+            raise ArchitectureError(f"Not a call of a described layer: {call!r:.200}")
         name, inputs = call[0], _tensors(call[1])
         for tensor in graph.tensors(inputs):
             _check_known(f"Layer '{name}'", tensor, known)
         counts[name] = counts.get(name, -1) + 1
         known[name, counts[name]] = True
         calls.append(graph.Call(name, counts[name], (inputs,), {}))
-    outputs = [_tensors(tensor) for tensor in data["outputs"]]
-    for tensor in graph.tensors(outputs):
+    outputs = [_tensor(tensor) for tensor in data["outputs"]]
+    for tensor in outputs:
         _check_known("The model", tensor, known)
+    _check_used(data, calls, outputs)
     return calls, outputs
+
+
+def _check_names(data):
+    """Raises unless all inputs and layers have names, which differ."""
+    inputs = [one.get("name") for one in data["inputs"] if isinstance(one, dict)]
+    for name in (data["name"], *inputs, *data["layers"]):
+        if (
+            not isinstance(name, str)
+            or not 0 < len(name) <= LONGEST_NAME
+            or not name.isprintable()
+            or "/" in name
+        ):
+            raise ArchitectureError(f"Not a name of a model or layer: {name!r:.300}")
+    twice = len(inputs) - len(set(inputs) - set(data["layers"]))
+    if twice:
+        raise ArchitectureError(
+            f"{twice} inputs have a name of another input or layer: {inputs!r:.300}"
+        )
+
+
+def _check_used(data, calls, outputs):
+    """Raises where a layer or a call is there for nothing."""
+    needed = {(tensor.layer, tensor.call) for tensor in outputs}
+    used = {tensor.layer for tensor in outputs}
+    for call in reversed(calls):
+        if (call.layer, call.number) in needed:
+            needed |= {(tensor.layer, tensor.call) for tensor in call.tensors}
+            used.add(call.layer)
+    unused = [call for call in calls if (call.layer, call.number) not in needed]
+    if not outputs or unused or not used >= set(data["layers"]):
+        raise ArchitectureError(
+            "Each layer and call must lead to an output, of which there is at least "
+            f"one. Unused layers: {sorted(set(data['layers']) - used)!r:.300}; calls: "
+            f"{[call.layer for call in unused]!r:.300}; outputs: {len(outputs)}."
+        )
 
 
 def _check_input(description):
     _check_keys("input", description, ["name", "shape", "dtype"])
-    if not isinstance(description["name"], str):
-        raise ArchitectureError(f"Not a name of an input: {description['name']!r}")
     sizes = list_of(lambda size: size is None or is_size(size), most=8)
     if not sizes(description["shape"]) or description["dtype"] not in _INPUT_DTYPES:
         raise ArchitectureError(f"Not an input: {description!r}")
@@ -334,14 +401,22 @@ def _make_layer(name, description, is_masked=False):
     return layer_class(**arguments, name=name, dtype="float32")
 
 
-def _tensors(structure):
-    if isinstance(structure, dict) and len(structure) == 1:
+def _tensors(structure, depth=0):
+    if isinstance(structure, dict) and len(structure) == 1 and depth < 2:
         ((kind, items),) = structure.items()
-        if kind in ("pair", "list") and isinstance(items, list):
-            values = [_tensors(item) for item in items]
+        if (
+            kind in ("pair", "list")
+            and isinstance(items, list)
+            and len(items) <= MOST_INPUTS
+        ):
+            values = [_tensors(item, depth + 1) for item in items]
             return tuple(values) if kind == "pair" else values
-    if isinstance(structure, list) and len(structure) == 3:
-        layer, call, index = structure
+    return _tensor(structure)
+
+
+def _tensor(value):
+    if isinstance(value, list) and len(value) == 3:
+        layer, call, index = value
         if isinstance(layer, str) and is_integer(call, 0) and is_integer(index, 0):
             return graph.Tensor(layer, call, index)
-    raise ArchitectureError(f"Not a tensor, pair or list of them: {structure!r}")
+    raise ArchitectureError(f"Not a tensor, pair or list of them: {value!r:.200}")

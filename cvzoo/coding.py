@@ -26,6 +26,7 @@ _FILTERS = [
 ]
 _ESCAPE = 255
 _MOST_LOW_BITS = 24
+_BLOCK = 2**16
 _STEPS = range(-149, 128)
 
 # Of longer streams, the coder is chosen by a sample.
@@ -97,18 +98,26 @@ def decode(coded, parts, size):
         )
     if coded.step not in _STEPS or coded.low not in range(_MOST_LOW_BITS + 1):
         raise PackingError(f"step {coded.step} or low bits {coded.low} out of range")
+    if (coded.step and "integers" not in coded.values) or (
+        coded.low and coded.places != "gaps"
+    ):
+        raise PackingError(
+            f"{coded.values} at {coded.places} places have no step {coded.step} and "
+            f"low bits {coded.low}"
+        )
     streams = list(zip(coded.coders, coded.streams, strict=True))
     split = {"all": 0, "bitmask": 1, "gaps": 1 + (coded.low > 0)}[coded.places]
-    places = _decode_places(coded, streams[:split], size)
-    count = size if places is None else len(places)
+    is_place = _decode_places(coded, streams[:split], size)
+    count = size if is_place is None else int(np.count_nonzero(is_place))
     values = _decode_values(coded, streams[split:], parts * count)
     values = values.reshape(parts, count)
     if not np.isfinite(values).all():
         raise PackingError("expected finite values, found NaN or infinity")
-    if places is None:
+    if is_place is None:
         return values
     dense = np.zeros((parts, size), np.float32)
-    dense[:, places] = values
+    for part, row in zip(dense, values, strict=True):
+        part[is_place] = row
     return dense
 
 
@@ -232,39 +241,57 @@ def _gap_streams(gaps, low):
 
 
 def _decode_places(coded, streams, size):
-    """Ascending places, or `None` for all of them."""
+    """Whether there is a value at each place, or `None`: there is one at all of them.
+
+    Numbers of places would take eight times as many bytes.
+    """
     if coded.places == "all":
         return None
     if len(streams) < 1 + (coded.places == "gaps" and coded.low > 0):
         raise PackingError("streams of the places are missing")
-    if coded.places == "bitmask":
-        bitmask = _expand_exactly(*streams[0], (size + 7) // 8)
-        places = np.flatnonzero(np.unpackbits(np.frombuffer(bitmask, np.uint8)))
-    else:
-        places = _decode_gaps(streams, coded.low, size)
-    if len(places) and places[-1] >= size:
-        raise PackingError(f"a place is {places[-1]}, beyond the {size} there are")
-    return places
+    if coded.places == "gaps":
+        return _decode_gaps(streams, coded.low, size)
+    bitmask = _expand_exactly(*streams[0], (size + 7) // 8)
+    bits = np.unpackbits(np.frombuffer(bitmask, np.uint8)).view(bool)
+    if bits[size:].any():
+        raise PackingError(f"a place is beyond the {size} there are")
+    return bits[:size]
 
 
 def _decode_gaps(streams, low, size):
     # Each byte stands for at least one place.
     high = np.frombuffer(_expand(*streams[0], size), np.uint8)
-    is_end = high != _ESCAPE
-    if len(high) and not is_end[-1]:
+    if len(high) and high[-1] == _ESCAPE:
         raise PackingError("the places end in the middle of a number")
     if int(np.sum(high, dtype=np.int64)) << low > size:
         raise PackingError(f"a place is beyond the {size} there are")
-    before = np.cumsum(high, dtype=np.int64)[is_end] << low
-    count = len(before)
-    gaps = np.diff(before, prepend=0)
-    if low:
-        row = (count + 7) // 8
-        data = np.frombuffer(_expand_exactly(*streams[1], low * row), np.uint8)
-        for bit in range(low):
-            bits = np.unpackbits(data[bit * row : (bit + 1) * row])[:count]
-            gaps += bits.astype(np.int64) << bit
-    return np.cumsum(gaps + 1) - 1
+    row = (int(np.count_nonzero(high != _ESCAPE)) + 7) // 8
+    data = _expand_exactly(*streams[1], low * row) if low else b""
+    bits = np.frombuffer(data, np.uint8).reshape(low, row)
+    is_place = np.zeros(size, bool)
+    # In blocks: sums of 64 bits of all places would take many times the tensor.
+    count, sum_high, sum_low = 0, 0, 0
+    for start in range(0, len(high), _BLOCK):
+        block = high[start : start + _BLOCK]
+        highs = sum_high + np.cumsum(block, dtype=np.int64)
+        places = highs[block != _ESCAPE] << low
+        lows = sum_low + np.cumsum(_low_bits(bits, count, len(places)))
+        places += lows + np.arange(count, count + len(places))
+        if len(places) and places[-1] >= size:
+            raise PackingError(f"a place is {places[-1]}, beyond the {size} there are")
+        is_place[places] = True
+        count, sum_high = count + len(places), highs[-1]
+        sum_low = lows[-1] if len(lows) else sum_low
+    return is_place
+
+
+def _low_bits(bits, start, count):
+    """Low bits of some gaps, from rows of packed bits, the lowest first."""
+    found = np.zeros(count, np.int64)
+    for bit, row in enumerate(bits):
+        some = np.unpackbits(row[start // 8 : (start + count + 7) // 8])
+        found += some[start % 8 :][:count].astype(np.int64) << bit
+    return found
 
 
 # Streams

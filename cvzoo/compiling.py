@@ -135,6 +135,18 @@ def _named_loss(loss):
     return None, None
 
 
+def check_config(config):
+    """Raises unless it is what `config.json` of a preset holds."""
+    keys = sorted(config) if isinstance(config, dict) else []
+    if keys != ["compile", "recipe"]:
+        raise PresetError(
+            "The configuration must have the keys ['compile', 'recipe']. "
+            f"Received: {config!r:.200}"
+        )
+    if config["compile"] is not None:
+        check_settings(config["compile"])
+
+
 def check_settings(settings):
     """Raises unless `compile_model` can take them."""
     keys = set(settings) - set(_OPTIONAL) if isinstance(settings, dict) else {}
@@ -145,11 +157,13 @@ def check_settings(settings):
         )
     metrics = settings["metrics"]
     if settings["loss"] not in tuple(LOSSES) or not (
-        isinstance(metrics, list) and all(metric in METRICS for metric in metrics)
+        isinstance(metrics, list)
+        and all(metric in METRICS for metric in metrics)
+        and len(metrics) == len(set(metrics))
     ):
         raise PresetError(
-            f"Known losses: {sorted(LOSSES)}; known metrics: {sorted(METRICS)}. "
-            f"Received: {settings['loss']!r}, {metrics!r}"
+            f"Known losses: {sorted(LOSSES)}; known metrics, each once: "
+            f"{sorted(METRICS)}. Received: {settings['loss']!r:.200}, {metrics!r:.200}"
         )
     if not isinstance(settings["from_logits"], bool):
         raise PresetError("`from_logits` must be true or false.")
@@ -159,3 +173,5 @@ def check_settings(settings):
         is_unset = value is None and key != "learning_rate"
         if not is_unset and not (is_number and 0 < value < LARGEST):
             raise PresetError(f"`{key}` must be a positive number. Received: {value!r}")
+    if settings["global_clipnorm"] and settings.get("clipnorm"):
+        raise PresetError("Only one of `global_clipnorm` and `clipnorm` can be set.")

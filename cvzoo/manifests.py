@@ -8,6 +8,8 @@ Formats:
    the command that makes it, and how long one call takes.
 """
 
+from cvzoo.manifest_checks import ManifestError, is_integer, is_number
+
 FORMAT = 2
 
 # What scores are, and so what `decode` makes of them.
@@ -18,17 +20,13 @@ OUTPUTS = {
 }
 
 
-class ManifestError(ValueError):
-    """A manifest that lacks something, or has what it should not."""
-
-
 def checked(manifest):
     """A manifest of this format, from one of this or an earlier; anything odd raises.
 
     Args:
         manifest: What the JSON file holds.
     """
-    if not isinstance(manifest, dict) or not _is_whole(manifest.get("format")):
+    if not isinstance(manifest, dict) or not is_integer(manifest.get("format")):
         raise ManifestError(
             f"The manifest must be a dictionary with a `format`, a number. Found: "
             f"{manifest!r:.200}"
@@ -86,14 +84,6 @@ def _check(what, found, checks):
         )
 
 
-def _is_whole(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_text(value):
     return isinstance(value, str)
 
@@ -106,17 +96,17 @@ def _is_range(value):
     return value is None or (
         isinstance(value, list)
         and len(value) == 2
-        and all(map(_is_number, value))
+        and all(map(is_number, value))
         and value[0] < value[1]
     )
 
 
 def _is_rate(value):
-    return value is None or (_is_number(value) and value > 0)
+    return value is None or (is_number(value) and value > 0)
 
 
 _FIRST = {
-    "format": _is_whole,
+    "format": is_integer,
     "name": _is_text,
     "description": _is_text,
     "versions": _is_dictionary,

@@ -22,17 +22,19 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from cvzoo import coding, first_format
+from cvzoo import coding, first_format, strict_json
 from cvzoo.coding import PackingError
 
 FORMAT = 2
 READS = (1, 2)
 LARGEST = 2**31
+LARGEST_HEADER = 2**21
 # Numbers that a file may claim → how many of them for each of its bytes. A small file
 # of zeros could otherwise claim gigabytes. At 99.99 % zeros a byte stands for some
 # 5000 numbers, at 99 % for some 50.
 NUMBERS_PER_BYTE = {2**26: math.inf, 2**29: 2**14, LARGEST: 2**7}
 _STREAMS = "streams"
+_KEYS_OF_ARRAYS = {"dtype", "shape", "data_offsets"}
 _NO_WEIGHTS_FILE = (
     "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
     "get or save it again"
@@ -136,20 +138,7 @@ def check_layout(data, expected):
         Name → `Layout`.
     """
     form, entries = _read_header(data)
-    if form not in READS:
-        raise PackingError(
-            f"The weights file has format {form!r}; this version reads "
-            f"{' and '.join(map(str, READS))}."
-        )
-    try:
-        layout = {
-            name: Layout(tuple(entry["shape"]), entry["codec"])
-            if form == 1
-            else Layout(tuple(entry[0]), entry[1:])
-            for name, entry in entries.items()
-        }
-    except _WHAT_A_BAD_HEADER_RAISES as error:
-        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
+    layout = {name: _layout(name, form, entry) for name, entry in entries.items()}
     check_names(expected, layout, "weights file")
     for name, spec in expected.items():
         if layout[name].shape != tuple(spec.shape):
@@ -214,18 +203,59 @@ def _header(entries, size):
     metadata = {"cvzoo": _compact({"format": FORMAT, "tensors": entries})}
     header = _compact({"__metadata__": metadata, _STREAMS: streams}).encode()
     header += b" " * (-len(header) % 8)
+    _check_header(len(header))
     return len(header).to_bytes(8, "little") + header
 
 
 def _read_header(data):
     """Format of a file, and its entry for each tensor, not checked further."""
+    length = int.from_bytes(data[:8], "little")
+    _check_header(length)
     try:
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]["cvzoo"]
-        metadata = json.loads(metadata)
-        return metadata["format"], dict(metadata["tensors"])
+        header = strict_json.loads(data[8 : 8 + length])
+        metadata = header.pop("__metadata__")
+        stated = strict_json.loads(metadata["cvzoo"])
+        keys, form, entries = sorted(stated), stated["format"], stated["tensors"]
+        of_arrays = {key for array in header.values() for key, _ in array.items()}
     except _WHAT_A_BAD_HEADER_RAISES as error:
         raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
+    if (
+        keys != ["format", "tensors"]
+        or list(metadata) != ["cvzoo"]
+        or of_arrays - _KEYS_OF_ARRAYS
+        or type(entries) is not dict
+    ):
+        raise PackingError(
+            f"{_NO_WEIGHTS_FILE}: its header has {keys!r:.200}, "
+            f"{sorted(metadata)!r:.200} and {sorted(of_arrays)!r:.200}"
+        )
+    if type(form) is not int or form not in READS:
+        raise PackingError(
+            f"The weights file has format {form!r:.100}; this version reads "
+            f"{' and '.join(map(str, READS))}."
+        )
+    return form, entries
+
+
+def _check_header(length):
+    if length > LARGEST_HEADER:
+        raise PackingError(
+            f"The header of the weights file has {length} bytes; at most "
+            f"{LARGEST_HEADER} are read."
+        )
+
+
+def _layout(name, form, entry):
+    kind = dict if form == 1 else list
+    keys = entry.keys() if isinstance(entry, dict) else {"shape", "codec"}
+    shape = None
+    if isinstance(entry, kind) and entry and keys == {"shape", "codec"}:
+        shape = entry["shape"] if form == 1 else entry[0]
+    if not isinstance(shape, list) or any(type(size) is not int for size in shape):
+        raise PackingError(
+            f"Tensor '{name}' of the weights file has no shape: {entry!r:.200}"
+        )
+    return Layout(tuple(shape), entry["codec"] if form == 1 else entry[1:])
 
 
 def _split(layout, streams):

@@ -8,7 +8,9 @@ from cvzoo import (
     architecture,
     catalogue,
     compiling,
+    manifest_checks,
     packing,
+    reporting,
     sparsity,
     stored_examples,
     weights,
@@ -28,7 +30,10 @@ def from_preset(name, compile=True, masked=True, verify=False):
     with a closed list, before any object is made. No code is loaded.
 
     Args:
-        name: A name of `cvzoo.list_presets()`, or a preset folder.
+        name: A name of `cvzoo.list_presets()`; a preset folder; or the address of one,
+            `https://host/path/folder[#sha256=…]` or
+            `hf://owner/name[/sub/folder][@revision]`, which is downloaded into the
+            folder that `CVZOO_HOME` names, unless it is there. See docs/presets.md.
         compile: Whether the model is compiled as the preset says (Adam).
         masked: Whether weights that are zero stay zero while training goes on.
         verify: Whether the stored example inputs are run and their outputs compared.
@@ -37,7 +42,8 @@ def from_preset(name, compile=True, masked=True, verify=False):
         A `keras.Model`.
 
     Raises:
-        PresetError: The preset is unknown, damaged, or holds something unexpected.
+        PresetError: The preset is unknown, damaged, out of reach, or holds something
+            unexpected.
     """
     folder = catalogue.find(name)
     manifest = catalogue.read_manifest(folder)
@@ -53,6 +59,8 @@ def from_preset(name, compile=True, masked=True, verify=False):
         described = catalogue.parse_json(
             files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
         )
+        settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
+        compiling.check_config(settings)
         tensors = packing.unpack(files[catalogue.WEIGHTS], stated)
         masks = _masks_of_zeros(tensors) if masked else {}
         # Masks are there from the start: a masked copy would take the memory twice.
@@ -61,18 +69,29 @@ def from_preset(name, compile=True, masked=True, verify=False):
         packing.check_names(found, stated, "manifest")
         if found != stated:
             raise PresetError(f"the manifest states {stated}; the layers have {found}.")
+        _check_nonzero(tensors, manifest["counts"])
+        examples = manifest["examples"]
+        manifest_checks.check_examples_fit(examples, model.inputs, model.outputs)
         weights.assign(model, tensors)
         del tensors
         for layer in sparsity.sparse_layers(model):
             layer.mask.assign(masks[layer.name])
         if verify:
-            stored_examples.verify(model, manifest["examples"])
-        settings = catalogue.parse_json(files[catalogue.CONFIG], "config.json")
+            stored_examples.verify(model, examples)
         if compile and settings["compile"] is not None:
             compiling.compile_model(model, settings["compile"])
     except _WHAT_A_BAD_FILE_RAISES as error:
         raise PresetError(f"Preset {folder}: {error}") from error
     return model
+
+
+def _check_nonzero(tensors, stated):
+    found = reporting.counts(tensors)
+    if found != (stated["parameters"], stated["nonzero"]):
+        raise PresetError(
+            f"the weights are {found[0]} numbers, {found[1]} of them not zero; the "
+            f"manifest counts {stated}."
+        )
 
 
 def _masks_of_zeros(tensors):

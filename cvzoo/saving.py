@@ -15,6 +15,7 @@ from cvzoo import (
     graph,
     manifests,
     packing,
+    preset_files,
     reporting,
     rounding,
     sparsifying,
@@ -140,12 +141,12 @@ def save_preset(
         "classes": list(classes),
         "examples": _run_examples(described, tensors, fed),
     }
-    files = preset_files(manifest, described, settings, packing.pack(tensors))
+    files = files_of(manifest, described, settings, packing.pack(tensors))
     folders.write(folder, lambda aside: write_files(aside, files))
     return folder
 
 
-def preset_files(manifest, described, settings, packed):
+def files_of(manifest, described, settings, packed):
     """File name → bytes, the manifest with the hashes of the others among them.
 
     Args:
@@ -164,7 +165,14 @@ def preset_files(manifest, described, settings, packed):
     files[catalogue.CARD] = cards.card(manifest, described, settings).encode()
     hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
     manifest["files"] = hashes
-    return {**files, catalogue.MANIFEST: catalogue.to_json(manifest).encode()}
+    files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
+    # What is written can be read.
+    preset_files.parse_manifest(files[catalogue.MANIFEST], manifest["name"])
+    for key, data in files.items():
+        preset_files.check_length(key, len(data))
+    for key in (catalogue.ARCHITECTURE, catalogue.CONFIG):
+        catalogue.parse_json(files[key], key)
+    return files
 
 
 def _check_json(**given):

@@ -98,13 +98,13 @@ def test_a_changed_manifest_is_refused(preset, change, message):
 
 def test_weights_of_another_shape_than_the_layers_make_are_refused(preset, saved):
     tensors = weights.named_tensors(saved[1])
-    tensors["hidden/bias"] = tuple(np.ones((2, 3), np.float32))
+    tensors["hidden/bias"] = tuple(np.ones((2, 13), np.float32))
     (preset / "weights.safetensors").write_bytes(packing.pack(tensors))
     state = catalogue.describe_bytes((preset / "weights.safetensors").read_bytes())
 
     def change(manifest):
         manifest["files"]["weights.safetensors"] = state
-        manifest["tensors"]["hidden/bias"]["shape"] = [3]
+        manifest["tensors"]["hidden/bias"]["shape"] = [13]
 
     rewrite(preset, "metadata.json", change)
     with pytest.raises(PresetError, match="the layers have"):

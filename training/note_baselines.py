@@ -171,7 +171,7 @@ def _constant(run, name, table, scores_of):
         for key, metric in run.data.metrics(split).items():
             metric.update_state(labels, scores)
             found[key] = {name: metric.result()}
-    numbers = np.count_nonzero(table)
+    numbers = int(np.count_nonzero(table))
     size = len(packing.pack({"rates": table.astype(np.float32)}))
     return _row(name, numbers, size, found)
 

@@ -41,7 +41,7 @@ def refreshed(folder, latency=None):
     if latency is not None:
         told["latency"] = latency
     packed = files[catalogue.WEIGHTS]
-    return saving.preset_files({**manifest, **told}, described, settings, packed)
+    return saving.files_of({**manifest, **told}, described, settings, packed)
 
 
 def measured(folder, hardware):

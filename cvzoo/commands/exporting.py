@@ -4,7 +4,7 @@
 def add_to(commands):
     """Adds the command to the parser's commands."""
     parser = commands.add_parser("export", help="write a preset as a SavedModel")
-    parser.add_argument("name", help="a preset's name, or its folder")
+    parser.add_argument("name", help="a preset's name, folder or address")
     parser.add_argument("folder", help="where to write it")
     parser.set_defaults(run=run)
 

@@ -16,7 +16,7 @@ LEFT = 24
 def add_to(commands):
     """Adds the command to the parser's commands."""
     parser = commands.add_parser("info", help="what a preset is, and how to use it")
-    parser.add_argument("name", help="a preset's name, or its folder")
+    parser.add_argument("name", help="a preset's name, folder or address")
     parser.add_argument("--json", action="store_true", help="its manifest, and inputs")
     parser.set_defaults(run=run)
 

@@ -19,7 +19,7 @@ SHOWN = 4
 def add_to(commands):
     """Adds the command to the parser's commands."""
     parser = commands.add_parser("run", help="what a network says of a file of yours")
-    parser.add_argument("name", help="a preset's name, or its folder")
+    parser.add_argument("name", help="a preset's name, folder or address")
     parser.add_argument(
         "file", type=Path, help="a wav file, or a .npy file of IQ samples or images"
     )

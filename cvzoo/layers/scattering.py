@@ -1,5 +1,7 @@
 """The scattering transform of images."""
 
+import math
+
 import keras
 from keras import ops as kops
 
@@ -7,6 +9,8 @@ from cvzoo.layers.linear import check_choice, check_size
 from cvzoo.ops import scattering, wavelets
 from cvzoo.ops.pairs import is_complex
 
+# Numbers in all filters: 268 MB as float64. 512×512 pixels with J=6 have 2 · 10⁷.
+LARGEST_FILTERS = 2**25
 # Of images, with the axes of height, width and channels.
 DATA_FORMATS = {"channels_last": (1, 2, 3), "channels_first": (2, 3, 1)}
 
@@ -71,9 +75,19 @@ class Scattering2D(keras.layers.Layer):
         self.input_spec = keras.InputSpec(ndim=4, axes=axes)
         *self.size, self.channels = sizes
         self.padded_size = scattering.padded_size(self.size, self.J)
+        self._check_filters()
         filters = wavelets.filter_bank(self.padded_size, self.J, self.L)
         self.low, self.wavelets = filters
         self.built = True
+
+    def _check_filters(self):
+        numbers = math.prod(self.padded_size) * self.J * self.L
+        if numbers > LARGEST_FILTERS:
+            raise ValueError(
+                f"Scattering2D '{self.name}' would have {self.J * self.L} filters of "
+                f"size {self.padded_size}. At most {LARGEST_FILTERS} numbers are "
+                "made; use smaller images, J or L."
+            )
 
     def _sizes(self, shape):
         """Height, width and channels."""

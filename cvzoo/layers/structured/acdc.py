@@ -74,10 +74,11 @@ class ACDC(SquareDense):
                 f"units. Received: {self.inputs} inputs, units={self.units}. Use "
                 '"inputs" or "outputs".'
             )
-        self.order = permutation(self.inputs, self.seed) if self.permute else None
         scaled = self.units if self.diagonal_at == "outputs" else self.inputs
         self._add_diagonal("diagonal", scaled, self.diagonal_initializer)
         self._add_diagonal("response", self.size, self.kernel_initializer)
+        # After the weights, whose shapes presets check.
+        self.order = permutation(self.inputs, self.seed) if self.permute else None
 
     def _add_diagonal(self, name, size, initializer):
         initializer = initializer or keras.initializers.RandomUniform(0.99, 1.01)

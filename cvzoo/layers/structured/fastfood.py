@@ -51,10 +51,11 @@ class Fastfood(SquareDense):
 
     def build_product(self):
         self.size = 2 ** (self.size - 1).bit_length()
-        self.order = permutation(self.size, self.seed)
         self.add_parts("signs", (self.size,), RandomSigns())
         self.add_parts("gaussian", (self.size,), self.normal(1.0))
         self.add_parts("scale", (self.size,), _row_norms)
+        # After the weights, whose shapes presets check.
+        self.order = permutation(self.size, self.seed)
 
     def square_product(self, inputs):
         signs, gaussian, scale = (

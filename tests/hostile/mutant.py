@@ -1,0 +1,81 @@
+"""What a hostile preset is, and how a file of a preset is changed."""
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable
+
+from cvzoo import catalogue
+from tests.hostile import bases
+from tests.hostile.json_text import dumps
+
+JSON_FILES = (catalogue.MANIFEST, catalogue.ARCHITECTURE, catalogue.CONFIG)
+CODE = {"class_name": "Lambda", "module": "builtins", "config": {}}
+# What must happen. The last is for weights in which a bit was flipped: what they then
+# say may be as good as before, to within the tolerance of stored examples.
+REFUSED, FOUND_BY_VERIFY, REFUSED_OR_AS_GOOD = "refused", "found by verify", "as good"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """A hostile preset.
+
+    Attributes:
+        name: What was done to which base.
+        kind: A few words.
+        base: Name of the preset of `bases` that it is a change of.
+        make: Function of the base's files that gives the mutant's.
+        is_resealed: Whether sizes and hashes are right, so that something else than
+            these must stop it.
+        outcome: What must happen.
+        place: Function of the folder, called once the files are there.
+    """
+
+    name: str
+    kind: str
+    base: str
+    make: Callable
+    is_resealed: bool = True
+    outcome: str = REFUSED
+    place: Callable | None = None
+
+    def write(self, folder):
+        for name, data in self.make(bases.presets()[self.base]).items():
+            (folder / name).write_bytes(data)
+        if self.place:
+            self.place(folder)
+
+
+def generator_of(*key):
+    return random.Random("/".join(map(str, key)))
+
+
+def resealed(name, change):
+    """Function of files: one is changed, and the manifest made to fit."""
+
+    def make(files):
+        files = {**files, name: change(files[name])}
+        return files if name == catalogue.MANIFEST else bases.sealed(files)
+
+    return make
+
+
+def with_json(name, change):
+    return resealed(name, lambda data: dumps(change(json.loads(data))))
+
+
+def flip(data, at_bit):
+    data = bytearray(data)
+    data[at_bit // 8] ^= 1 << at_bit % 8
+    return bytes(data)
+
+
+# Entries of a manifest that are for people.
+FREE = (
+    *("name", "description", "versions", "scores", "data", "inputs", "latency"),
+    *("licence", "command"),
+)
+
+
+def is_example_number(path):
+    return path[:1] == ("examples",) and "values" in path[:-1]
