@@ -173,11 +173,11 @@ def compile_settings(config):
 def compile_for(model, config, strategy=None):
     """Compiles a model as a recipe says, with a fresh optimizer."""
     adam = keras.optimizers.Adam
-    if not tf.distribute.has_strategy():
-        adam = optimizers.FusedAdam
-    elif strategy is not None and strategy.num_replicas_in_sync > 1:
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
         adam = keras_gaps.Adam
         distribution.synchronize_batch_norm(model)
+    elif not tf.distribute.has_strategy():
+        adam = optimizers.FusedAdam
     if epsilon := config["optimizer"].get("epsilon"):
         adam = functools.partial(adam, epsilon=epsilon)
     compiling.compile_model(model, compile_settings(config), adam)
