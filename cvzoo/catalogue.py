@@ -17,6 +17,7 @@ from cvzoo.preset_files import (  # noqa: F401
     WEIGHTS,
     PresetError,
     describe_bytes,
+    opened_weights,
     parse_json,
     read_files,
     read_limited,

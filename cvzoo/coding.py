@@ -196,19 +196,21 @@ def _decode_values(coded, streams, count):
     if len(streams) not in (1, dtype.itemsize):
         raise PackingError(f"{len(streams)} streams of {coded.values} values")
     width = dtype.itemsize // len(streams)
-    planes = [_expand_exactly(*stream, width * count) for stream in streams]
-    if len(planes) == 1:
-        values = np.frombuffer(planes[0], dtype)
+    if len(streams) == 1:
+        values = np.frombuffer(_expand_exactly(*streams[0], width * count), dtype)
     else:
-        table = np.stack([np.frombuffer(plane, np.uint8) for plane in planes], axis=1)
-        values = table.view(dtype)[:, 0]
+        # Plane after plane: all of them at once would take the memory once more.
+        table = np.empty((count, dtype.itemsize), np.uint8)
+        for place, stream in enumerate(streams):
+            plane = _expand_exactly(*stream, width * count)
+            table[:, place] = np.frombuffer(plane, np.uint8)
+        values = table.reshape(-1).view(dtype)
     if coded.values.startswith("float"):
-        return values.astype(np.float32)
-    whole = values.astype(np.int32)
+        return values.astype(np.float32, copy=False)
+    whole = (values >> 1).astype(np.float32)
     is_odd = values & 1 == 1
-    whole >>= 1
-    np.invert(whole, out=whole, where=is_odd)
-    whole = whole.astype(np.float32)
+    np.negative(whole, out=whole, where=is_odd)
+    np.subtract(whole, 1, out=whole, where=is_odd)
     with np.errstate(over="ignore"):
         return np.ldexp(whole, coded.step, out=whole)
 

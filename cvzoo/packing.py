@@ -16,13 +16,12 @@ bytes.
 import itertools
 import json
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
 
-from cvzoo import coding, first_format, strict_json
+from cvzoo import coding, containers, first_format, strict_json
 from cvzoo.coding import PackingError
 
 FORMAT = 2
@@ -49,6 +48,16 @@ class Spec(NamedTuple):
 
     shape: tuple
     parts: int
+
+
+class Kept(NamedTuple):
+    """A `coding.Coded` whose streams are still in the file, and where they end there.
+
+    The first of `ends` is where the first stream begins.
+    """
+
+    coded: coding.Coded
+    ends: list
 
 
 class Layout(NamedTuple):
@@ -96,39 +105,84 @@ def measure(tensors):
     return whole, sizes
 
 
-def unpack(data, expected):
-    """Tensors from the bytes of a file.
+class Reader(Mapping):
+    """Name → tensor of a weights file, read and decoded each time it is asked for.
+
+    A tensor is a float32 array, or a pair of them where its spec has two parts.
 
     Args:
-        data: bytes.
+        data: The bytes of the file, or what gives slices of them.
         expected: Name → `Spec`. Shapes come from here, never from the file.
 
-    Returns:
-        Name → float32 array, or pair of them where the spec has two parts.
-
     Raises:
-        PackingError: The names, shapes or values are not as expected.
+        PackingError: The names, shapes or values are not as expected. Values are looked
+            at only when a tensor is asked for.
     """
-    layout = check_layout(data, expected)
-    try:
-        arrays = safetensors.numpy.load(data)
-    except (SafetensorError, KeyError) as error:  # KeyError: a dtype numpy lacks
-        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
-    if _read_header(data)[0] == 1:
-        codecs = {name: rest for name, (_, rest) in layout.items()}
-        check_names(first_format.entry_names(codecs), arrays, "weights file")
-        return {
-            name: _decoded(
-                name, spec, first_format.decode, name, spec, codecs[name], arrays
-            )
-            for name, spec in expected.items()
-        }
-    check_names([_STREAMS], arrays, "weights file")
-    coded = _split(layout, arrays[_STREAMS])
-    return {
-        name: _decoded(name, spec, _decode, coded[name], spec)
-        for name, spec in expected.items()
-    }
+
+    def __init__(self, data, expected):
+        self._expected = expected
+        layout = check_layout(data, expected)
+        try:
+            self._arrays = containers.Entries(data)
+        except containers.ContainerError as error:
+            raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
+        self._codecs = self._coded = None
+        if _read_header(data)[0] == 1:
+            self._codecs = {name: rest for name, (_, rest) in layout.items()}
+            names = first_format.entry_names(self._codecs)
+            check_names(names, self._arrays, "weights file")
+        else:
+            check_names([_STREAMS], self._arrays, "weights file")
+            self._coded = _split(layout, self._arrays.entries[_STREAMS])
+            self._data = data
+
+    def __getitem__(self, name):
+        spec = self._expected[name]
+        try:
+            values = self._decode(name, spec)
+        except PackingError as error:
+            message = f"Tensor '{name}' of the weights file: {error}"
+            raise PackingError(message) from None
+        return tuple(values) if spec.parts == 2 else values[0]
+
+    def __iter__(self):
+        return iter(self._expected)
+
+    def __len__(self):
+        return len(self._expected)
+
+    def _decode(self, name, spec):
+        if self._codecs:
+            codec = self._codecs[name]
+            return first_format.decode(name, spec, codec, self._arrays)
+        coded, ends = self._coded[name]
+        data = memoryview(self._data[ends[0] : ends[-1]])
+        streams = tuple(
+            data[start - ends[0] : end - ends[0]]
+            for start, end in itertools.pairwise(ends)
+        )
+        coded = coded._replace(streams=streams)
+        values = coding.decode(coded, spec.parts, math.prod(spec.shape))
+        return values.reshape(spec.parts, *spec.shape)
+
+
+def nonzero(parts):
+    """Where any of some arrays of one shape is not zero: a boolean array."""
+    first, *others = parts
+    found = first != 0
+    for part in others:
+        found |= part != 0
+    return found
+
+
+def has_zeros(value):
+    """Whether all parts of a tensor are zero somewhere."""
+    return not nonzero(_parts(value)).all()
+
+
+def unpack(data, expected):
+    """All tensors of a `Reader` at once, as a dictionary."""
+    return dict(Reader(data, expected))
 
 
 def check_layout(data, expected):
@@ -259,26 +313,21 @@ def _layout(name, form, entry):
 
 
 def _split(layout, streams):
-    """Name → `coding.Coded`, from the streams of all tensors."""
-    if streams.dtype != np.uint8 or streams.ndim != 1:
+    """Name → `Kept`, whose streams fill an entry of the file."""
+    if streams.dtype != "|u1" or len(streams.shape) != 1:
         raise PackingError(f"Expected streams of bytes, found {streams.dtype}.")
-    data, offset, found = memoryview(streams), 0, {}
+    offset, found = streams.start, {}
     for name in sorted(layout):
         values, places, numbers = _checked_entry(name, layout[name].rest)
         step, low, *rest = numbers
-        coders, ends = rest[::2], offset + np.cumsum([0, *rest[1::2]])
-        found[name] = coding.Coded(
-            values,
-            step,
-            places,
-            low,
-            tuple(coders),
-            tuple(data[start:end] for start, end in itertools.pairwise(ends)),
-        )
-        offset = int(ends[-1])
-    if offset != len(data):
+        ends = list(itertools.accumulate(rest[1::2], initial=offset))
+        coded = coding.Coded(values, step, places, low, tuple(rest[::2]), ())
+        found[name] = Kept(coded, ends)
+        offset = ends[-1]
+    if offset != streams.end:
         raise PackingError(
-            f"The streams have {len(data)} bytes; the weights file states {offset}."
+            f"The streams have {streams.end - streams.start} bytes; the weights file "
+            f"states {offset - streams.start}."
         )
     return found
 
@@ -300,16 +349,3 @@ def _checked_entry(name, rest):
             f"Tensor '{name}' of the weights file has a damaged entry: {rest!r:.200}"
         )
     return values, places, numbers
-
-
-def _decode(coded, spec):
-    values = coding.decode(coded, spec.parts, math.prod(spec.shape))
-    return values.reshape(spec.parts, *spec.shape)
-
-
-def _decoded(name, spec, decode, *arguments):
-    try:
-        values = decode(*arguments)
-    except PackingError as error:
-        raise PackingError(f"Tensor '{name}' of the weights file: {error}") from None
-    return tuple(values) if spec.parts == 2 else values[0]

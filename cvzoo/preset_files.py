@@ -1,5 +1,6 @@
 """What a preset folder holds: its files, the manifest, their checks. Never Keras."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import stat
 from pathlib import Path
 
 from cvzoo import manifest_checks, manifests, strict_json
+from cvzoo.file_bytes import FileBytes
 
 MANIFEST = "metadata.json"
 ARCHITECTURE = "architecture.json"
@@ -49,8 +51,14 @@ def parse_manifest(data, path):
     return manifest
 
 
-def read_files(folder, manifest):
-    """File name → bytes, each of the size and sha256 that the manifest states."""
+def read_files(folder, manifest, apart=()):
+    """File name → bytes, each of the size and sha256 that the manifest states.
+
+    Args:
+        folder: Of the preset.
+        manifest: Its manifest.
+        apart: Names of files that are not read.
+    """
     folder = Path(folder)
     try:
         present = {path.name for path in folder.iterdir()} - {MANIFEST}
@@ -69,17 +77,41 @@ def read_files(folder, manifest):
         )
     contents = {}
     for name in FILES:
-        stated = manifest["files"][name]
-        data = read_limited(folder / name, stated["bytes"])
-        found = describe_bytes(data)
-        if stated != found:
-            more = " or more bytes" if found["bytes"] > stated["bytes"] else ""
-            raise PresetError(
-                f"{folder / name} was altered or damaged. Expected {stated}, found "
-                f"{found}{more}. Get the preset again."
-            )
-        contents[name] = data
+        if name not in apart:
+            stated = manifest["files"][name]
+            data = contents[name] = read_limited(folder / name, stated["bytes"])
+            _check_found(folder / name, stated, describe_bytes(data))
     return contents
+
+
+@contextlib.contextmanager
+def opened_weights(folder, manifest):
+    """The weights file of a preset, as `FileBytes` of the stated size and sha256.
+
+    Unlike the result of `read_files`, it does not take the memory of the file. To be
+    called after `read_files`, which checks the stated size.
+    """
+    path, stated = Path(folder) / WEIGHTS, manifest["files"][WEIGHTS]
+    try:
+        with _opened(path) as file:
+            data = FileBytes(file)
+            found = {"bytes": len(data), "sha256": None}
+            # A file of another size, perhaps a huge one, is not read.
+            if len(data) == stated["bytes"]:
+                found["sha256"] = data.sha256()
+            _check_found(path, stated, found)
+            yield data
+    except OSError as error:
+        raise PresetError(f"Preset file {path} cannot be read: {error}") from error
+
+
+def _check_found(path, stated, found):
+    if stated != found:
+        more = " or more bytes" if found["bytes"] > stated["bytes"] else ""
+        raise PresetError(
+            f"{path} was altered or damaged. Expected {stated}, found {found}{more}. "
+            "Get the preset again."
+        )
 
 
 def describe_bytes(data):
@@ -93,15 +125,22 @@ def read_limited(path, stated=LARGEST_FILE):
     Of a file that is larger than stated, one byte too many is read.
     """
     try:
-        _check_plain(path, path.lstat())
-        # What was put in its place since is no link that is followed, nor waited for.
-        with open(path, "rb", opener=_open) as file:
-            status = os.fstat(file.fileno())
-            _check_plain(path, status)
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             # Not the limit, of which Python would set the memory aside.
-            return file.read(min(status.st_size, stated + 1))
+            return file.read(min(size, stated + 1))
     except OSError as error:
         raise PresetError(f"Preset file {path} cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """A plain file that is not absurdly large, open for reading."""
+    _check_plain(path, path.lstat())
+    # What was put in its place since is no link that is followed, nor waited for.
+    with open(path, "rb", opener=_open) as file:
+        _check_plain(path, os.fstat(file.fileno()))
+        yield file
 
 
 def _check_plain(path, status):

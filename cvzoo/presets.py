@@ -1,26 +1,17 @@
 """`from_preset`: preset folders → models."""
 
-import functools
-
-import numpy as np
-
 from cvzoo import (
     architecture,
     catalogue,
     compiling,
     manifest_checks,
+    opening,
     packing,
     reporting,
-    sparsity,
     stored_examples,
     weights,
 )
 from cvzoo.catalogue import PresetError
-
-_WHAT_A_BAD_FILE_RAISES = (
-    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
-    *(AttributeError, MemoryError),
-)
 
 
 def from_preset(name, compile=True, masked=True, verify=False):
@@ -45,63 +36,53 @@ def from_preset(name, compile=True, masked=True, verify=False):
         PresetError: The preset is unknown, damaged, out of reach, or holds something
             unexpected.
     """
-    folder = catalogue.find(name)
-    manifest = catalogue.read_manifest(folder)
-    files = catalogue.read_files(folder, manifest)
-    try:
-        stated = {
-            tensor: packing.Spec(tuple(entry["shape"]), entry["parts"])
-            for tensor, entry in manifest["tensors"].items()
-        }
-        # Before anything is made: what the manifest states is what the file holds.
-        packing.check_layout(files[catalogue.WEIGHTS], stated)
-        shapes = {tensor: spec.shape for tensor, spec in stated.items()}
+    with opening.opened(name) as preset:
+        manifest, specs, tensors = preset.manifest, preset.specs, preset.tensors
         described = catalogue.parse_json(
-            files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
+            preset.files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
         )
-        settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
+        settings = catalogue.parse_json(
+            preset.files[catalogue.CONFIG], catalogue.CONFIG
+        )
         compiling.check_config(settings)
-        tensors = packing.unpack(files[catalogue.WEIGHTS], stated)
-        masks = _masks_of_zeros(tensors) if masked else {}
+        shapes = {name: spec.shape for name, spec in specs.items()}
+        counts, with_zeros = _looked_at(tensors)
         # Masks are there from the start: a masked copy would take the memory twice.
-        model = architecture.build(described, shapes, masks)
+        model = architecture.build(described, shapes, with_zeros if masked else ())
         found = weights.specs(model)
-        packing.check_names(found, stated, "manifest")
-        if found != stated:
-            raise PresetError(f"the manifest states {stated}; the layers have {found}.")
-        _check_nonzero(tensors, manifest["counts"])
+        packing.check_names(found, specs, "manifest")
+        if found != specs:
+            raise PresetError(f"the manifest states {specs}; the layers have {found}.")
+        _check_counts(counts, manifest["counts"])
         examples = manifest["examples"]
         manifest_checks.check_examples_fit(examples, model.inputs, model.outputs)
-        weights.assign(model, tensors)
-        del tensors
-        for layer in sparsity.sparse_layers(model):
-            layer.mask.assign(masks[layer.name])
+        weights.assign_some(model, tensors, specs, masked=True)
         if verify:
             stored_examples.verify(model, examples)
         if compile and settings["compile"] is not None:
             compiling.compile_model(model, settings["compile"])
-    except _WHAT_A_BAD_FILE_RAISES as error:
-        raise PresetError(f"Preset {folder}: {error}") from error
     return model
 
 
-def _check_nonzero(tensors, stated):
-    found = reporting.counts(tensors)
+def _looked_at(tensors):
+    """`(numbers, those that are not zero)`, and layers whose kernel has zeros.
+
+    Each tensor is decoded and let go: no model is made before all of them are good.
+    """
+    parameters, nonzero, with_zeros = 0, 0, set()
+    for name in tensors:
+        value = tensors[name]
+        numbers, others = reporting.counts({name: value})
+        parameters, nonzero = parameters + numbers, nonzero + others
+        if name.endswith("/kernel") and packing.has_zeros(value):
+            with_zeros.add(name.rpartition("/")[0])
+        del value  # before the next one is there
+    return (parameters, nonzero), with_zeros
+
+
+def _check_counts(found, stated):
     if found != (stated["parameters"], stated["nonzero"]):
         raise PresetError(
             f"the weights are {found[0]} numbers, {found[1]} of them not zero; the "
             f"manifest counts {stated}."
         )
-
-
-def _masks_of_zeros(tensors):
-    """Name of each layer whose kernel has zeros → where it has none."""
-    masks = {}
-    for name, value in tensors.items():
-        layer, _, variable = name.rpartition("/")
-        if variable == "kernel":
-            parts = value if isinstance(value, tuple) else (value,)
-            mask = functools.reduce(np.logical_or, (part != 0 for part in parts))
-            if not mask.all():
-                masks[layer] = mask
-    return masks

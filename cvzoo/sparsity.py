@@ -159,6 +159,11 @@ def has_lora(layer):
     return getattr(layer, "lora_enabled", False)
 
 
+def has_mask(layer):
+    """Whether a linear layer multiplies its kernel with a mask."""
+    return isinstance(layer, Sparsifiable) and layer.mask is not None
+
+
 def is_own_linear(layer):
     """Whether it is a layer of cvzoo with one kernel, which takes a sparsifier."""
     return is_complex_linear(layer) or type(layer) is Bilinear
@@ -278,6 +283,8 @@ def copy_variables(old, new):
 
 def finish_loading(layer):
     """What a layer such as Normalization computes of its variables on loading."""
+    if type(layer).load_own_variables is keras.layers.Layer.load_own_variables:
+        return  # It would only set them once more.
     store = {}
     layer.save_own_variables(store)
     if store:

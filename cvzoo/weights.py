@@ -28,32 +28,35 @@ def named_tensors(model):
 
 def specs(model):
     """Name → `packing.Spec` of each tensor of `named_tensors`, none of them copied."""
-    found = {}
-    for name, layer in named_layers(model):
-        if sparsity.is_linear(layer):
-            found[f"{name}/kernel"] = _spec(sparsity.kernel_variables(layer))
-            bias = sparsity.bias_variables(layer)
-            if bias:
-                found[f"{name}/bias"] = _spec(bias)
-        else:
-            for key, variable in _named_variables(name, layer):
-                found[key] = _spec((variable,))
-    return found
+    return {
+        name: packing.Spec(tuple(parts[0].shape), len(parts))
+        for _, tensors in _places(model)
+        for name, parts in tensors.items()
+    }
 
 
 def assign(model, tensors):
     """Sets the weights of a model from `named_tensors` of one of equal architecture."""
     packing.check_names(specs(model), tensors, "weights")
-    for name, layer in named_layers(model):
-        if sparsity.is_linear(layer):
-            kernel = _parts(tensors[f"{name}/kernel"])
-            _assign(sparsity.kernel_variables(layer), kernel)
-            bias = sparsity.bias_variables(layer)
-            if bias:
-                _assign(bias, _parts(tensors[f"{name}/bias"]))
-        else:
-            for key, variable in _named_variables(name, layer):
-                variable.assign(tensors[key])
+    assign_some(model, tensors, tensors)
+
+
+def assign_some(model, tensors, names, masked=False):
+    """Sets weights of a model, one after another.
+
+    Args:
+        model: A Keras model.
+        tensors: Name → value of each weight, as in `named_tensors`. Each is looked up
+            once, and let go before the next.
+        names: Those to set.
+        masked: Whether the masks of layers become those of the zeros of their kernels.
+    """
+    for layer, places in _places(model):
+        chosen = [name for name in places if name in names]
+        for name in chosen:
+            has_mask = masked and name.endswith("/kernel") and sparsity.has_mask(layer)
+            _set(places[name], _parts(tensors[name]), layer.mask if has_mask else None)
+        if chosen and not sparsity.is_linear(layer):
             sparsity.finish_loading(layer)
 
 
@@ -72,6 +75,18 @@ def named_layers(model, prefix=""):
             yield name, layer
 
 
+def _places(model):
+    """Pairs of a layer, and name → variables of the parts of each of its tensors."""
+    for name, layer in named_layers(model):
+        if sparsity.is_linear(layer):
+            places = {f"{name}/kernel": sparsity.kernel_variables(layer)}
+            if bias := sparsity.bias_variables(layer):
+                places[f"{name}/bias"] = bias
+        else:
+            places = {key: (one,) for key, one in _named_variables(name, layer)}
+        yield layer, places
+
+
 def _named_variables(name, layer):
     """Variables of a layer, those of its sublayers included, by names that differ."""
     names = [variable.name for variable in layer.weights]
@@ -80,13 +95,11 @@ def _named_variables(name, layer):
         yield f"{name}/{variable.name}{suffix}", variable
 
 
-def _assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
+def _set(variables, parts, mask):
+    for variable, value in zip(variables, parts, strict=True):
         variable.assign(value)
-
-
-def _spec(parts):
-    return packing.Spec(tuple(parts[0].shape), len(parts))
+    if mask is not None:
+        mask.assign(packing.nonzero(parts))
 
 
 def _joined(parts):

@@ -112,7 +112,7 @@ def _saved(model):
 
 def tensors_of(files):
     """Name → values of a preset's weights."""
-    return packing.unpack(files[catalogue.WEIGHTS], specs_of(files))
+    return packing.unpack(bytearray(files[catalogue.WEIGHTS]), specs_of(files))
 
 
 def specs_of(files):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 MODULES = (
     *("strict_json", "preset_files", "catalogue", "manifest_checks", "manifests"),
-    *("packing", "coding", "first_format", "weights", "architecture", "compiling"),
-    *("stored_examples", "presets"),
+    *("containers", "packing", "coding", "first_format", "weights", "architecture"),
+    *("compiling", "stored_examples", "presets"),
 )
 # Functions that check what a user gives, or is about to save.
 NOT_OF_FILES = {
@@ -23,7 +23,13 @@ NOT_OF_FILES = {
     "compiling.settings_of",
 }
 # What comes from other checks, or from a disk that does not work, is no check itself.
-PASSED_ON = {"PackingError", "ManifestError", "_WHAT_A_BAD_FILE_RAISES", "OSError"}
+PASSED_ON = {
+    "ContainerError",
+    "PackingError",
+    "ManifestError",
+    "_WHAT_A_BAD_FILE_RAISES",
+    "OSError",
+}
 # Checks that no file can fail, and why.
 OUT_OF_REACH = {"catalogue.find 2": "an unknown name, and no file"}
 
