@@ -41,8 +41,7 @@ _INPUT_DTYPES = ("float32", "complex64", "int32", "uint8")
 def describe(model):
     """JSON data from which `build` makes the same architecture.
 
-    A preset computes in float32 whatever the policy of `model`, and all its layers are
-    trainable.
+    A preset computes in float32 whatever the policy of `model`.
     """
     graph.check_pairs(model)
     plan = graph.read(model)
@@ -86,6 +85,8 @@ def _describe_layer(layer):
             f"keep. It keeps: {', '.join(sorted(allowed_layers.BY_NAME))}."
         )
     described = {"class": layer_class.__name__}
+    if layer.weights and not layer.trainable:
+        described["trainable"] = False
     if layer_class is layers.PerPart:
         return {**described, "layer": _describe_layer(layer.layer)}
     for key, value in layer.get_config().items():
@@ -117,20 +118,21 @@ def _is_pair(structure):
 # JSON → model
 
 
-def build(data, tensors, masked=()):
-    """The model that `describe` described, all its weights being zero.
+def build(data, tensors, masked=(), fresh=()):
+    """The model that `describe` described, its weights being zero, ready to be set.
 
     Args:
         data: Result of `describe`.
         tensors: Name → shape of each weight, from the manifest.
         masked: Names of the linear layers that hold a `FixedMask`, of zeros too.
+        fresh: Names of the layers whose weights begin as those of new layers do.
 
     Raises:
         ArchitectureError: Anything in `data` that is not on the list.
     """
-    calls, outputs = _checked(data)
+    calls, outputs = checked(data)
     made = {
-        name: _Guarded(name, description, name in masked, tensors)
+        name: _Guarded(name, description, name in masked, name in fresh, tensors)
         for name, description in data["layers"].items()
     }
     names = [description["name"] for description in data["inputs"]]
@@ -149,11 +151,16 @@ def build(data, tensors, masked=()):
         output_structure=_one_or_all(outputs),
     )
     try:
-        return graph.rebuild(plan, made, data["name"])
+        model = graph.rebuild(plan, made, data["name"])
     except ArchitectureError:
         raise
     except _WHAT_A_BAD_GRAPH_RAISES as error:
         raise ArchitectureError(f"The layers do not fit together: {error}") from error
+    for name, description in data["layers"].items():
+        if "trainable" in description:
+            # Not an argument of the layer, whose sublayers would not hear of it.
+            model.get_layer(name).trainable = False
+    return model
 
 
 def _one_or_all(tensors):
@@ -167,16 +174,16 @@ class _Guarded:
     layer, and all together not more than the stated ones.
     """
 
-    def __init__(self, name, description, is_masked, tensors):
+    def __init__(self, name, description, is_masked, is_fresh, tensors):
         self.name, self.description, self.is_masked = name, description, is_masked
-        self.tensors, self.layer = tensors, None
+        self.is_fresh, self.tensors, self.layer = is_fresh, tensors, None
 
     def __call__(self, inputs):
         if self.layer is None:
             self.layer = _make_layer(self.name, self.description, self.is_masked)
         if sparsity.is_linear(self.layer):
             self._check_kernel(sparsity.kernel_shape(self.layer, inputs))
-        with _guarded_weights(self._weight_check()):
+        with _guarded_weights(self._weight_check(), self.is_fresh):
             outputs = self.layer(inputs)
         for tensor in keras.tree.flatten(outputs):
             if math.prod(size or 1 for size in tensor.shape) > LARGEST_TENSOR:
@@ -219,18 +226,20 @@ class _Guarded:
 
 
 @contextlib.contextmanager
-def _guarded_weights(check):
+def _guarded_weights(check, is_fresh):
     """Until it ends, `check(shape)` comes before each weight, which is zeros then.
 
-    Those of layers inside a layer too, which may be made while it is built.
+    Those of layers inside a layer too, which may be made while it is built. Of a fresh
+    layer they are what its initializers make.
     """
     thread, layer_class = threading.get_ident(), keras.layers.Layer
 
     def add_weight(layer, *args, shape=None, **kwargs):
         if threading.get_ident() == thread:
             check(shape or ())
-            # Values come from the file; random ones would take memory and time.
-            kwargs["initializer"] = "zeros"
+            if not is_fresh:
+                # Values come from the file; random ones would take memory and time.
+                kwargs["initializer"] = "zeros"
         return make(layer, *args, shape=shape, **kwargs)
 
     with _ONE_AT_A_TIME:
@@ -242,7 +251,12 @@ def _guarded_weights(check):
             layer_class.add_weight = make
 
 
-def _checked(data):
+def checked(data):
+    """`graph.Call`s and outputs of a description, once all of it is checked.
+
+    Raises:
+        ArchitectureError: Anything in `data` that is not on the list.
+    """
     keys = ["format", "name", "inputs", "layers", "calls", "outputs"]
     _check_keys("architecture", data, keys)
     if type(data["format"]) is not int or data["format"] != FORMAT:
@@ -355,6 +369,11 @@ def _check_layer(name, description):
             f"{', '.join(sorted(allowed_layers.BY_NAME))}."
         )
     arguments = {key: value for key, value in description.items() if key != "class"}
+    if arguments.pop("trainable", False) is not False:
+        raise ArchitectureError(
+            f"Layer '{name}' has trainable={description['trainable']!r:.100}. Expected "
+            "false, or nothing where it is trainable."
+        )
     if layer_class is layers.PerPart:
         _check_keys(f"layer '{name}'", arguments, ["layer"])
         inner = arguments["layer"]
@@ -391,7 +410,11 @@ def _check_keys(what, found, expected):
 
 def _make_layer(name, description, is_masked=False):
     layer_class = allowed_layers.BY_NAME[description["class"]]
-    arguments = {key: value for key, value in description.items() if key != "class"}
+    arguments = {
+        key: value
+        for key, value in description.items()
+        if key not in ("class", "trainable")
+    }
     if layer_class is layers.PerPart:
         arguments["layer"] = _make_layer(f"{name}_part", arguments["layer"])
     maskable = SPARSIFIABLE.get(layer_class, layer_class)

@@ -4,6 +4,7 @@ from cvzoo import (
     architecture,
     catalogue,
     compiling,
+    heads,
     manifest_checks,
     opening,
     packing,
@@ -14,7 +15,7 @@ from cvzoo import (
 from cvzoo.catalogue import PresetError
 
 
-def from_preset(name, compile=True, masked=True, verify=False):
+def from_preset(name, compile=True, masked=True, verify=False, classes=None):
     """A model with the weights of a preset.
 
     Every file is compared with the sha256 of the manifest, and layers and arguments
@@ -28,14 +29,19 @@ def from_preset(name, compile=True, masked=True, verify=False):
         compile: Whether the model is compiled as the preset says (Adam).
         masked: Whether weights that are zero stay zero while training goes on.
         verify: Whether the stored example inputs are run and their outputs compared.
+        classes: For fine-tuning, the number of classes of a new head: the last linear
+            layer, with the weights of a new layer and no mask. `None` keeps the
+            preset's.
 
     Returns:
-        A `keras.Model`.
+        A `keras.Model`. Layers that were not trainable when it was saved are not.
 
     Raises:
         PresetError: The preset is unknown, damaged, out of reach, or holds something
-            unexpected.
+            unexpected; or it has no head that `classes` could replace.
     """
+    if verify and classes is not None:
+        raise ValueError("`verify` compares outputs of the preset's own classes.")
     with opening.opened(name) as preset:
         manifest, specs, tensors = preset.manifest, preset.specs, preset.tensors
         described = catalogue.parse_json(
@@ -45,20 +51,26 @@ def from_preset(name, compile=True, masked=True, verify=False):
             preset.files[catalogue.CONFIG], catalogue.CONFIG
         )
         compiling.check_config(settings)
-        shapes = {name: spec.shape for name, spec in specs.items()}
+        shapes, fresh = {name: spec.shape for name, spec in specs.items()}, set()
+        if classes is not None:
+            known = len(manifest["classes"])
+            described, fresh, shapes = heads.replaced(described, shapes, classes, known)
         counts, with_zeros = _looked_at(tensors)
         # Masks are there from the start: a masked copy would take the memory twice.
-        model = architecture.build(described, shapes, with_zeros if masked else ())
-        found = weights.specs(model)
-        packing.check_names(found, specs, "manifest")
-        if found != specs:
-            raise PresetError(f"the manifest states {specs}; the layers have {found}.")
+        masks = with_zeros - fresh if masked else set()
+        model = architecture.build(described, shapes, masks, fresh)
+        kept = _without(fresh, specs)
+        found = _without(fresh, weights.specs(model))
+        packing.check_names(found, kept, "manifest")
+        if found != kept:
+            raise PresetError(f"the manifest states {kept}; the layers have {found}.")
         _check_counts(counts, manifest["counts"])
-        examples = manifest["examples"]
-        manifest_checks.check_examples_fit(examples, model.inputs, model.outputs)
-        weights.assign_some(model, tensors, specs, masked=True)
+        if not fresh:
+            examples = manifest["examples"]
+            manifest_checks.check_examples_fit(examples, model.inputs, model.outputs)
+        weights.assign_some(model, tensors, kept, masked=True)
         if verify:
-            stored_examples.verify(model, examples)
+            stored_examples.verify(model, manifest["examples"])
         if compile and settings["compile"] is not None:
             compiling.compile_model(model, settings["compile"])
     return model
@@ -86,3 +98,11 @@ def _check_counts(found, stated):
             f"the weights are {found[0]} numbers, {found[1]} of them not zero; the "
             f"manifest counts {stated}."
         )
+
+
+def _without(layers, tensors):
+    return {
+        name: spec
+        for name, spec in tensors.items()
+        if name.rpartition("/")[0] not in layers
+    }

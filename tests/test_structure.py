@@ -64,8 +64,9 @@ ALLOWED = {
     "compiling": {"catalogue", "losses", "metrics"},
     "stored_examples": {"catalogue"},
     "opening": {"catalogue", "packing"},
+    "heads": {"architecture", "catalogue", "layers"},
     "presets": {
-        *("architecture", "catalogue", "compiling", "manifest_checks"),
+        *("architecture", "catalogue", "compiling", "heads", "manifest_checks"),
         *("opening", "packing", "reporting", "stored_examples", "weights"),
     },
     "saving": {

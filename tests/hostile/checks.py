@@ -31,7 +31,10 @@ PASSED_ON = {
     "OSError",
 }
 # Checks that no file can fail, and why.
-OUT_OF_REACH = {"catalogue.find 2": "an unknown name, and no file"}
+OUT_OF_REACH = {
+    "catalogue.find 2": "an unknown name, and no file",
+    "presets.from_preset 1": "arguments, and no file",
+}
 
 
 @functools.cache

@@ -118,6 +118,10 @@ def _architectures():
             "an initializer": layer("hidden", kernel_initializer="zeros"),
             "a dtype": layer("hidden", dtype="float64"),
             "a regularizer": layer("hidden", kernel_regularizer=CODE),
+            **{
+                f"trainable {value!r}": layer("hidden", trainable=value)
+                for value in (True, 0, None, "false", [False])
+            },
         },
         "huge shape": {
             **{
