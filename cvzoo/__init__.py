@@ -39,6 +39,7 @@ _PUBLIC = {
     "layers": "cvzoo.layers",
     "list_models": "cvzoo.models",
     "list_presets": "cvzoo.catalogue",
+    "load_weights_from": "cvzoo.loading",
     "prune": "cvzoo.sparsifying",
     "register_model": "cvzoo.models",
     "round_weights": "cvzoo.rounding",

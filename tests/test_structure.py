@@ -69,6 +69,7 @@ ALLOWED = {
         *("architecture", "catalogue", "compiling", "heads", "manifest_checks"),
         *("opening", "packing", "reporting", "stored_examples", "weights"),
     },
+    "loading": {"catalogue", "graph", "opening", "packing", "weights"},
     "saving": {
         *("architecture", "cards", "catalogue", "compiling", "folders", "graph"),
         *("manifests", "packing", "preset_files", "reporting", "rounding"),
