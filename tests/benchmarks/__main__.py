@@ -10,7 +10,7 @@ import sys
 ALL = (
     *("convolution", "normalization", "circulant", "displacement", "packing"),
     *("sparsify", "shrinking", "networks", "vgg", "images", "distribution"),
-    *("prepare_musicnet", "render_chorales", "windows", "frames", "video"),
+    *("prepare_musicnet", "render_chorales", "windows", "frames", "video", "presets"),
 )
 
 
