@@ -32,7 +32,8 @@ PASSED_ON = {
 }
 # Checks that no file can fail, and why.
 OUT_OF_REACH = {
-    "catalogue.find 2": "an unknown name, and no file",
+    "catalogue.find 2": "a recipe's name, and no file",
+    "catalogue.find 3": "an unknown name, and no file",
     "presets.from_preset 1": "arguments, and no file",
 }
 
