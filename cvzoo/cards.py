@@ -1,10 +1,13 @@
 """A preset's card: a README for people, with the metadata that Hugging Face reads."""
 
 import json
-import re
 
-# Identifiers as Hugging Face lists them; others it calls "other".
-_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")
+# Of the identifiers that the Hub knows; with others it wants "other".
+_LICENCES = {
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "gpl-3.0"),
+    *("agpl-3.0", "lgpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
+    *("cc-by-3.0", "cc-by-sa-3.0", "unlicense"),
+}
 _FIELDS = {1: "real", 2: "complex"}
 
 
@@ -97,7 +100,7 @@ def _front_matter(manifest):
         tags.append("sparse")
     lines = ["library_name: cvzoo", f"tags: [{', '.join(tags)}]"]
     if licence := manifest["licence"]:
-        if _IDENTIFIER.fullmatch(licence.lower()):
+        if licence.lower() in _LICENCES:
             lines.append(f"license: {licence.lower()}")
         else:
             lines += ["license: other", f"license_name: {json.dumps(licence)}"]

@@ -1,7 +1,6 @@
 """Folders that are made whole or not at all."""
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,21 +8,24 @@ from pathlib import Path
 def write(folder, write):
     """Makes a folder whole or not at all: `write(aside)`, then a rename.
 
-    A folder of that name is replaced, and kept when writing fails.
+    A folder of that name is replaced, and kept when anything fails. Where the name is
+    a link to a folder, that folder is.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+    ) as around:
+        aside, old = Path(around) / "new", Path(around) / "old"
+        aside.mkdir()
         result = write(aside)
-        aside.chmod(0o755)  # mkdtemp makes folders that only their owner may read
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            # Systems differ in whether a folder can be put in the place of another.
             os.replace(folder, old)
+        try:
             os.replace(aside, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(aside, folder)
-        return result
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
+    return result

@@ -177,7 +177,7 @@ def to_json(data):
     text = json.dumps(
         data, indent=1, ensure_ascii=False, allow_nan=False, default=_plain
     )
-    numbers = re.compile(r"\[\s+(-?\d[^\[\]{}\"]*?)\s+\]")
+    numbers = re.compile(r"\[\n\s*(-?\d[^\[\]{}\"]*?)\s+\]")
     return numbers.sub(lambda m: "[" + " ".join(m[1].split()) + "]", text) + "\n"
 
 

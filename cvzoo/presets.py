@@ -13,6 +13,7 @@ from cvzoo import (
     weights,
 )
 from cvzoo.catalogue import PresetError
+from cvzoo.layers.linear import check_size
 
 
 def from_preset(name, compile=True, masked=True, verify=False, classes=None):
@@ -40,6 +41,8 @@ def from_preset(name, compile=True, masked=True, verify=False, classes=None):
         PresetError: The preset is unknown, damaged, out of reach, or holds something
             unexpected; or it has no head that `classes` could replace.
     """
+    if classes is not None:
+        check_size("classes", classes)
     if verify and classes is not None:
         raise ValueError("`verify` compares outputs of the preset's own classes.")
     with opening.opened(name) as preset:

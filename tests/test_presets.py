@@ -1,7 +1,9 @@
 """Presets: round trips, training on, and what cannot be kept."""
 
 import json
+import os
 import tracemalloc
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -241,3 +243,71 @@ def test_the_card_of_a_network_that_was_not_compressed_claims_no_factor(tmp_path
     assert "| parameters | 21 |\n| that are not zero | 21 |\n" in card
     assert "tags: [keras, tensorflow]\n" in card
     assert "compression" not in card
+
+
+def test_texts_are_kept_as_they_are(tmp_path):
+    text = "values [ 1,  2 ] and [3,\n4]"
+    folder = cvzoo.save_preset(small_model(), tmp_path / "a", description=text)
+    assert catalogue.read_manifest(folder)["description"] == text
+
+
+def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(preset, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(preset)
+    cvzoo.save_preset(small_model(), link, name="small", overwrite=True)
+    assert link.is_symlink() and preset.is_dir()
+    cvzoo.from_preset(preset)
+
+
+def test_what_cannot_be_put_in_place_leaves_the_old_one(preset, monkeypatch):
+    before = {path.name: path.read_bytes() for path in preset.iterdir()}
+    siblings = sorted(preset.parent.iterdir())
+    replace = os.replace
+
+    def refusing(source, target):
+        if Path(source).name == "new":
+            raise OSError("in use")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(OSError, match="in use"):
+        cvzoo.save_preset(small_model(), preset, overwrite=True)
+    assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
+    assert sorted(preset.parent.iterdir()) == siblings
+
+
+def test_examples_that_cannot_be_run_are_an_error_of_the_preset(tmp_path):
+    inputs = keras.Input((None,))
+    outputs = keras.layers.Flatten()(keras.layers.Reshape((5, -1))(inputs))
+    model = keras.Model(inputs, outputs)
+    folder = cvzoo.save_preset(model, tmp_path / "a", examples=np.ones((2, 10)))
+    path = folder / "metadata.json"
+    manifest = json.loads(path.read_text())
+    for stored in manifest["examples"].values():
+        stored.update(shape=[2, 7], values=[1.0] * 14)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(PresetError, match="Preset .*Reshape"):
+        cvzoo.from_preset(folder, verify=True)
+
+
+def test_small_outputs_are_compared_by_their_own_size(preset):
+    path = preset / "metadata.json"
+    manifest = json.loads(path.read_text())
+    outputs = manifest["examples"]["outputs"]
+    largest = max(map(abs, outputs["values"]))
+    for part, is_good in ((0.5e-4, True), (2e-4, False)):
+        changed = json.loads(json.dumps(manifest))
+        changed["examples"]["outputs"]["values"][0] += part * largest
+        path.write_text(json.dumps(changed))
+        if is_good:
+            cvzoo.from_preset(preset, verify=True)
+        else:
+            with pytest.raises(PresetError, match="stored examples differ by"):
+                cvzoo.from_preset(preset, verify=True)
+
+
+@pytest.mark.parametrize("classes", [0, 2.5])
+def test_a_wrong_number_of_classes_is_no_fault_of_the_preset(classes):
+    with pytest.raises(ValueError, match="`classes` must be") as caught:
+        cvzoo.from_preset("no such preset", classes=classes)
+    assert not isinstance(caught.value, PresetError)

@@ -67,7 +67,7 @@ ALLOWED = {
     "heads": {"architecture", "catalogue", "layers"},
     "presets": {
         *("architecture", "catalogue", "compiling", "heads", "manifest_checks"),
-        *("opening", "packing", "reporting", "stored_examples", "weights"),
+        *("layers", "opening", "packing", "reporting", "stored_examples", "weights"),
     },
     "loading": {"catalogue", "graph", "opening", "packing", "weights"},
     "saving": {

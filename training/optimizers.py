@@ -33,7 +33,7 @@ class FusedAdam(keras.optimizers.Adam):
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,
-            grad=tf.convert_to_tensor(gradient),
+            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
         )
 
 

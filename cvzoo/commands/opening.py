@@ -28,7 +28,7 @@ def _is_whole(described, settings):
 
 
 class Opened:
-    """A preset whose files were read and compared with their hashes.
+    """A preset whose JSON files were read and compared with their hashes.
 
     Args:
         name: As for `cvzoo.from_preset`.
@@ -42,7 +42,9 @@ class Opened:
         self.name = name
         self.folder = catalogue.find(name)
         self.manifest = catalogue.read_manifest(self.folder)
-        files = catalogue.read_files(self.folder, self.manifest)
+        files = catalogue.read_files(
+            self.folder, self.manifest, apart=(catalogue.WEIGHTS,)
+        )
         self.described, self.settings = (
             catalogue.parse_json(files[file], file)
             for file in (catalogue.ARCHITECTURE, catalogue.CONFIG)

@@ -47,3 +47,36 @@ def test_it_is_kept_and_loaded_with_its_moments(tmp_path):
 def test_amsgrad_is_refused():
     with pytest.raises(ValueError, match="has no `amsgrad`"):
         FusedAdam(amsgrad=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"use_ema": True}, {"gradient_accumulation_steps": 2}, {"weight_decay": 0.1}],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_what_else_keras_does_with_steps_is_done(arguments):
+    places = np.arange(24).reshape(8, 3) % 5
+    kernel = np.random.default_rng(0).normal(size=(9, 4))
+
+    def trained(first, inputs, adam):
+        x = keras.Input(inputs.shape[1:], dtype=inputs.dtype.name)
+        y = keras.layers.Dense(
+            2, kernel_initializer=keras.initializers.GlorotUniform(0)
+        )(keras.layers.Flatten()(first(x)))
+        model = keras.Model(x, y)
+        first.set_weights([kernel])
+        model.compile(adam(0.01, **arguments), "mse")
+        targets = np.ones((8, 2))
+        model.fit(inputs, targets, batch_size=4, epochs=3, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    # A table, whose gradient names rows, some twice; and the same as a product.
+    table = keras.layers.Embedding(9, 4)
+    product = keras.layers.Dense(4, use_bias=False)
+    pairs = zip(
+        trained(table, places, FusedAdam),
+        trained(product, np.eye(9, dtype=np.float32)[places], keras.optimizers.Adam),
+        strict=True,
+    )
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, atol=1e-5)
