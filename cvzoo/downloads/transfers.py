@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import re
+import threading
 import time
 
 from cvzoo.downloads import answers, progress
@@ -126,7 +127,9 @@ def _check_length(response, wanted, received):
             f"{wanted.url} sends compressed data ({encoding!r:.50}), which is not "
             "read. Let the server send files as they are."
         )
-    stated = response.headers.get("Content-Length")
+    # Beside chunks a length means nothing.
+    is_chunked = "Transfer-Encoding" in response.headers
+    stated = None if is_chunked else response.headers.get("Content-Length")
     if stated is None and (wanted.size is None or not wanted.must_state_size):
         return
     length = int(stated) if re.fullmatch("[0-9]{1,18}", stated or "") else -1
@@ -140,19 +143,54 @@ def _check_length(response, wanted, received):
 
 
 def _read(raw, wanted, received, advance):
+    with _fast_enough(raw, wanted, received):
+        while block := _block(raw, wanted.limit + 1 - received.count):
+            if received.count + len(block) > wanted.limit:
+                raise PresetError(
+                    f"{wanted.url} sends more than the {wanted.limit} bytes expected."
+                )
+            received.write(block)
+            advance(received.count)
+
+
+@contextlib.contextmanager
+def _fast_enough(raw, wanted, received):
+    """Breaks the connection off once too little has come, from another thread.
+
+    Timeouts of sockets begin anew with each byte, so that the line with the length of
+    a chunk could last for days.
+    """
     started, before = time.monotonic(), received.count
-    while block := _block(raw, wanted.limit + 1 - received.count):
-        if received.count + len(block) > wanted.limit:
-            raise PresetError(
-                f"{wanted.url} sends more than the {wanted.limit} bytes expected."
-            )
-        received.write(block)
-        advance(received.count)
-        seconds, count = time.monotonic() - started, received.count - before
-        if count < (seconds - GRACE) * SLOWEST:
-            raise Unreachable(
-                f"{wanted.url} is too slow: {count} bytes in {seconds:.0f} seconds."
-            )
+    done, is_late = threading.Event(), threading.Event()
+
+    def left():
+        until = started + GRACE + (received.count - before) / SLOWEST
+        return until - time.monotonic()
+
+    def watch():
+        while (seconds := left()) > 0:
+            if done.wait(seconds):
+                return
+        is_late.set()
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError, RuntimeError):
+            raw.shutdown()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception:
+        if not is_late.is_set():
+            raise
+    finally:
+        done.set()
+        watcher.join()
+    if is_late.is_set():
+        raise Unreachable(
+            f"{wanted.url} is too slow: {received.count - before} bytes in "
+            f"{time.monotonic() - started:.0f} seconds."
+        )
 
 
 def _block(raw, amount):

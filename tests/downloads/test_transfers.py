@@ -126,6 +126,39 @@ def test_a_body_that_trickles_is_given_up(server, monkeypatch):
         fetch(server)
 
 
+@pytest.mark.parametrize("size", [SIZE, None])
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"1",  # the length of a chunk
+        b"1;",  # what may stand beside it
+        b"4\r\nabcd",  # the end of a chunk
+        b"0\r\nX-Long: ",  # the headers after the last one
+    ],
+)
+def test_chunks_that_trickle_are_given_up(server, monkeypatch, start, size):
+    monkeypatch.setattr(transfers, "GRACE", 0.2)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.answers["/file"] = trickle(server, head + start)
+    with pytest.raises(Unreachable, match="too slow: . bytes in"):
+        fetch(server, size=size, must_state_size=False)
+
+
+def test_a_connection_that_is_fast_enough_is_kept(server, monkeypatch):
+    monkeypatch.setattr(transfers, "GRACE", 0.5)
+
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(SIZE))
+        handler.end_headers()
+        for first in range(0, SIZE, 5120):
+            handler.wfile.write(DATA[first : first + 5120])
+            server.stopped.wait(0.15)
+
+    server.answers["/file"] = answer
+    assert fetch(server) == DATA
+
+
 @pytest.mark.parametrize("target", ["/moved", "moved", "URL/moved"])
 def test_redirects_are_followed(server, target):
     server.answers["/file"] = redirect(target.replace("URL", server.url))
