@@ -48,6 +48,12 @@ def parse_manifest(data, path):
             f"{path} must list the files {sorted(FILES)}. Found: "
             f"{sorted(manifest['files'])!r:.500}."
         )
+    most = manifest_checks.largest_weights_file(manifest["tensors"])
+    if manifest["files"][WEIGHTS]["bytes"] > most:
+        raise PresetError(
+            f"{path}: {WEIGHTS} must have at most {most} bytes, for the tensors that "
+            f"the manifest states. It states {manifest['files'][WEIGHTS]['bytes']}."
+        )
     return manifest
 
 
@@ -69,12 +75,6 @@ def read_files(folder, manifest, apart=()):
             f"Preset folder {folder} must hold {sorted(FILES)}. Missing: "
             f"{sorted(set(FILES) - present)}. Unknown: {sorted(present - set(FILES))}."
         )
-    most = manifest_checks.largest_weights_file(manifest["tensors"])
-    if manifest["files"][WEIGHTS]["bytes"] > most:
-        raise PresetError(
-            f"{folder / WEIGHTS} must have at most {most} bytes, for the tensors that "
-            f"the manifest states. It states {manifest['files'][WEIGHTS]['bytes']}."
-        )
     contents = {}
     for name in FILES:
         if name not in apart:
@@ -88,8 +88,7 @@ def read_files(folder, manifest, apart=()):
 def opened_weights(folder, manifest):
     """The weights file of a preset, as `FileBytes` of the stated size and sha256.
 
-    Unlike the result of `read_files`, it does not take the memory of the file. To be
-    called after `read_files`, which checks the stated size.
+    Unlike the result of `read_files`, it does not take the memory of the file.
     """
     path, stated = Path(folder) / WEIGHTS, manifest["files"][WEIGHTS]
     try:

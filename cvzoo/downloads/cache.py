@@ -2,21 +2,13 @@
 
 import hashlib
 import os
-import re
 import warnings
 
 from cvzoo import preset_files
 from cvzoo.downloads import environment
 from cvzoo.downloads.answers import Unreachable
 from cvzoo.downloads.entries import Entry
-from cvzoo.preset_files import (
-    FILES,
-    LARGEST_FILE,
-    LARGEST_TEXT,
-    MANIFEST,
-    WEIGHTS,
-    PresetError,
-)
+from cvzoo.preset_files import FILES, MANIFEST, PresetError
 
 
 def folder_of(reference, opened):
@@ -93,44 +85,23 @@ def _download(reference, source, aside):
             f"{reference.text} holds the preset {manifest['name']!r:.100}; expected "
             f"{reference.name!r}, by the end of the address. Publish it under its name."
         )
-    for name, (size, sha256) in _stated(manifest, reference).items():
+    stated = manifest["files"]
+    for name in FILES:
+        preset_files.check_length(f"{reference.name}/{name}", stated[name]["bytes"])
+    for name in FILES:
+        expected = stated[name]["sha256"]
         with (aside / name).open("wb") as file:
-            found = source.save(name, size, file)
+            found = source.save(name, stated[name]["bytes"], file)
             _to_disk(file)
-        if found != sha256:
+        if found != expected:
             raise PresetError(
                 f"{name} of {reference.text} was altered or damaged. Expected sha256 "
-                f"{sha256}, found {found}. Try again; if that does not help, tell "
+                f"{expected}, found {found}. Try again; if that does not help, tell "
                 "whoever published it."
             )
     with (aside / MANIFEST).open("wb") as file:
         file.write(source.manifest)
         _to_disk(file)
-
-
-def _stated(manifest, reference):
-    """File name → size and sha256, as the manifest states them, both possible."""
-    stated = {}
-    for name in FILES:
-        limit = LARGEST_FILE if name == WEIGHTS else LARGEST_TEXT
-        found = manifest["files"][name]
-        if not _is_possible(found, limit):
-            raise PresetError(
-                f"{MANIFEST} of {reference.text} must state of {name} at most {limit} "
-                f"`bytes`, and a `sha256` of 64 hexadecimal digits. Found: "
-                f"{found!r:.200}"
-            )
-        stated[name] = found["bytes"], found["sha256"]
-    return stated
-
-
-def _is_possible(found, limit):
-    return (
-        isinstance(found, dict)
-        and type(found.get("bytes")) is int
-        and 0 <= found["bytes"] <= limit
-        and re.fullmatch("[0-9a-f]{64}", str(found.get("sha256"))) is not None
-    )
 
 
 def _to_disk(file):

@@ -3,13 +3,14 @@
 import gzip
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
 from cvzoo import downloads, preset_files
 from cvzoo.catalogue import PresetError
 from cvzoo.downloads import answers, sources
-from tests.downloads.servers import redirect, send
+from tests.downloads.servers import NAME, redirect, send
 
 WEIGHTS, MANIFEST = preset_files.WEIGHTS, preset_files.MANIFEST
 
@@ -45,6 +46,17 @@ def endless_chunks(handler):
     handler.end_headers()
     while not handler.server.stopped.is_set():
         handler.wfile.write(b"1000\r\n" + b"a" * 4096 + b"\r\n")
+
+
+def chunks_beside_a_length(handler):
+    """A length as it must be, which means nothing, as chunks come."""
+    handler.close_connection = True
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5405")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    while not handler.server.stopped.wait(0.02):
+        handler.wfile.write(b"0")
 
 
 def endless_redirect(handler):
@@ -101,6 +113,7 @@ def test_a_bad_answer_is_refused(server, url, refused, name, answer, message):
         (lambda h: send(h, bytes(5405)), "altered or damaged. Expected sha256"),
         (endless, "altered or damaged. Expected sha256"),
         (endless_chunks, "of None; expected 5405"),
+        (chunks_beside_a_length, "of None; expected 5405"),
     ],
 )
 def test_weights_of_another_length_or_hash(server, url, refused, answer, message):
@@ -129,27 +142,44 @@ def names(manifest, name):
     manifest["files"][name] = manifest["files"].pop(WEIGHTS)
 
 
+def huge(manifest):
+    manifest["tensors"]["huge/kernel"] = {"shape": [2**31], "parts": 1}
+    manifest["files"][WEIGHTS]["bytes"] = 2**33
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda m: names(m, "weights.pkl"), "must list the files"),
         (lambda m: names(m, "../weights.safetensors"), "must list the files"),
         (lambda m: names(m, "/etc/passwd"), "must list the files"),
-        (lambda m: m["files"].update(extra={}), "must list the files"),
+        (lambda m: m["files"].update(extra=m["files"][WEIGHTS]), "must list the files"),
         (lambda m: m.update(name="other"), "holds the preset 'other'"),
         (lambda m: m.update(name="../other"), "holds the preset '../other'"),
         *(
             (
                 lambda m, bad=bad: m["files"][WEIGHTS].update(bad),
-                "must state of weights",
+                "must have `bytes` and `sha256`",
             )
             for bad in (
-                *({"bytes": size} for size in (-1, 2**33, 5405.0, True, "5405", None)),
+                *({"bytes": size} for size in (-1, 5405.0, True, "5405", None)),
                 *({"sha256": text} for text in ("", "g" * 64, "a" * 63, 7, None)),
             )
         ),
-        (lambda m: m["files"].update({WEIGHTS: []}), "must state of weights"),
-        (lambda m: m["files"]["README.md"].update(bytes=2**25), "must state of README"),
+        (lambda m: m["files"].update({WEIGHTS: []}), "must have `bytes` and `sha256`"),
+        (
+            lambda m: m["files"]["README.md"].update(bytes=2**22 + 1),
+            f"{NAME}/README.md must have at most 4194304 bytes. Found 4194305",
+        ),
+        (
+            lambda m: m["files"][WEIGHTS].update(bytes=50_000_000),
+            f"{WEIGHTS} must have at most .* tensors that the manifest states. It "
+            "states 50000000",
+        ),
+        (
+            huge,
+            f"{NAME}/{WEIGHTS} must have at most 4294967296 bytes. Found 8589934592",
+        ),
     ],
 )
 def test_a_bad_manifest_is_refused_before_other_files_are_asked_for(
@@ -161,6 +191,12 @@ def test_a_bad_manifest_is_refused_before_other_files_are_asked_for(
     server.answers[path] = json.dumps(manifest).encode()
     refused(message)
     assert server.paths() == [path]
+
+
+def test_the_page_on_presets_states_the_limit():
+    page = Path(__file__).parents[2] / "docs" / "presets.md"
+    limit = f"The manifest has at most {preset_files.LARGEST_TEXT // 2**20} MiB"
+    assert limit in page.read_text("utf-8")
 
 
 def test_slow_servers_leave_nothing(server, url, monkeypatch, refused):
