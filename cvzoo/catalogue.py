@@ -82,12 +82,13 @@ def find(name):
     shipped = preset_names()
     if name in shipped:
         return SHIPPED / name
-    if isinstance(name, (str, Path)) and (Path(name) / MANIFEST).is_file():
+    # Of `os.path`, as `Path.is_file` raises where a name is too long for a file.
+    if isinstance(name, (str, Path)) and os.path.isfile(Path(name) / MANIFEST):
         return Path(name)
     if isinstance(name, Path) or os.sep in str(name):
         raise PresetError(
-            f"No preset in folder {name}: it has no {MANIFEST}. Make one with "
-            "`cvzoo.save_preset(model, folder)`."
+            f"No preset in folder {name!s:.300}: it has no {MANIFEST}. Make one "
+            "with `cvzoo.save_preset(model, folder)`."
         )
     if isinstance(name, str) and name in recipes.by_name():
         raise PresetError(
@@ -95,7 +96,9 @@ def find(name):
             f"Train it, in a clone: `{recipes.by_name()[name].command}`. Its preset "
             f"will be the folder out/{name}/preset."
         )
-    raise PresetError(f"No preset is called {name!r}. {nearest_names(name, shipped)}")
+    raise PresetError(
+        f"No preset is called {name!r:.100}. {nearest_names(name, shipped)}"
+    )
 
 
 def _row(folder):

@@ -217,3 +217,15 @@ def test_names_and_folders_stay_what_they_were(server, folder):
     assert catalogue.find(folder.name) == catalogue.SHIPPED / folder.name
     assert catalogue.find(folder) == folder
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a" * 300, "^No preset is called 'a{99}\\. Known"),
+        ("a/" * 3000, "^No preset in folder [a/]{300}: it has no metadata.json"),
+    ],
+)
+def test_names_too_long_for_a_file_are_not_known(name, message):
+    with pytest.raises(PresetError, match=message):
+        catalogue.find(name)
