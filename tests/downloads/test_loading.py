@@ -18,7 +18,7 @@ def test_an_address_gives_the_model_that_the_name_gives(url, folder):
 
 
 def test_the_command_describes_an_address(url, folder, capsys):
-    assert cli.main(["info", url]) == 0
+    assert cli.main(["info", "--json", url]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == folder.name
 
 
