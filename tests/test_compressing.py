@@ -35,7 +35,7 @@ def trained():
     return model
 
 
-IN_EVERY_RUN = ("variational_dropout", "unit_ard_magnitude")
+IN_EVERY_RUN = ("variational_dropout",)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_trial_that_diverges_costs_only_itself(trained, stage, target, monkeyp
     ("target", "value"),
     [
         ({"max_metric_loss": 0.9}, float("nan")),
-        ({"target_compression": 6}, float("inf")),
+        pytest.param({"target_compression": 6}, float("inf"), marks=pytest.mark.slow),
     ],
 )
 def test_a_trial_whose_metric_is_no_number_has_failed(
@@ -273,7 +273,10 @@ def test_a_model_that_is_not_compiled():
         cvzoo.compress(model, data(), data(1), target_compression=2)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision(policy):
     layers = [
         keras.layers.Dense(40, "relu", dtype=policy),

@@ -29,7 +29,18 @@ def run(page):
     return names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+# Those that train for longest.
+SLOW_PAGES = ("compressing.md",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.name in SLOW_PAGES else ())
+        for page in PAGES
+    ],
+    ids=name_of,
+)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "cvzoo" in run(page)

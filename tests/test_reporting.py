@@ -155,7 +155,7 @@ def test_drawing_without_matplotlib_says_what_to_install(tmp_path, monkeypatch):
         return real_import(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-    with pytest.raises(ImportError, match=r'pip install "cvzoo\[train\]"'):
+    with pytest.raises(ImportError, match=r'pip install "cvzoo\[plots\]"'):
         report.draw(tmp_path / "picture.png")
 
 

@@ -130,6 +130,7 @@ def test_a_whole_run_gives_what_one_device_gives(tmp_path, request, kind):
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_norm_of_a_recipe_s_network_is_that_of_one_device():
     config = train.quick(configs.get("radio_net_complex_vd_radio"))
     one, two = (

@@ -121,6 +121,7 @@ def test_a_folder_with_another_recipe_s_run_is_refused(tmp_path, config, data, c
     assert "another recipe" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_recipe_that_was_refused_does_not_keep_the_folder(tmp_path, capsys):
     arguments = [NAME, "--workdir", str(tmp_path), "--quicktest"]
     assert train.main([*arguments, "--set", "model.field=quaternion"]) == 2
@@ -161,6 +162,7 @@ def test_a_full_disk_stops_a_run_which_then_goes_on(
     assert list(tmp_path.glob(".*")) == []
 
 
+@pytest.mark.slow
 def test_a_recipe_with_a_tuple_goes_on(tmp_path):
     arguments = [NAME, "--workdir", str(tmp_path), "--quicktest"]
     arguments += ["--set", "model.input_shape=(8, 8, 1)"]

@@ -219,7 +219,8 @@ def test_clipping_by_variable_is_kept_with_presets(tmp_path):
     model = cvzoo.create_model(**config["model"])
     stages.compile_for(model, config)
     assert (model.optimizer.clipnorm, model.optimizer.global_clipnorm) == (1.0, None)
-    cvzoo.save_preset(model, tmp_path / "preset", name="means")
+    settings = stages.compile_settings(config)
+    cvzoo.save_preset(model, tmp_path / "preset", name="means", compile=settings)
     again = cvzoo.from_preset(tmp_path / "preset")
     assert again.optimizer.clipnorm == 1.0
     # Of each variable alone: a large gradient of one leaves the other's as it is.
