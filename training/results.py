@@ -210,6 +210,8 @@ def markdown_table(lines, losing_to, metric="accuracy"):
 
 def markdown(headings, rows, words=1):
     """A Markdown table, from texts; numbers after the first `words` columns."""
+    # A bar, as in |FFT|, would begin another cell.
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     text = [
         "| " + " | ".join(headings) + " |",
         "| --- " * words + "| ---: " * (len(headings) - words) + "|",

@@ -184,3 +184,8 @@ def test_recipes_of_one_network_are_compared_with_each_other(field):
         ("rounded", "unit ARD + magnitude, posterior"),
         ("compressed", "VD"),
     ]
+
+
+def test_a_bar_in_a_name_stays_in_its_cell():
+    table = results.markdown(("network", "bytes"), [("linear, |FFT|", "3")])
+    assert table.splitlines()[-1] == r"| linear, \|FFT\| | 3 |"
