@@ -30,7 +30,7 @@ def run(page):
 
 
 # Those that train for longest.
-SLOW_PAGES = ("compressing.md",)
+SLOW_PAGES = ("compressing.md", "structured_layers.md")
 
 
 @pytest.mark.parametrize(
