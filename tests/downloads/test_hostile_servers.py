@@ -16,15 +16,15 @@ WEIGHTS, MANIFEST = preset_files.WEIGHTS, preset_files.MANIFEST
 
 
 @pytest.fixture
-def refused(url, left):
+def assert_refused(url, left):
     """Checks that the preset is refused, and that not one byte is left."""
 
-    def refused(message):
+    def assert_refused(message):
         with pytest.raises(PresetError, match=message):
             downloads.folder_of(url)
         assert left() == []
 
-    return refused
+    return assert_refused
 
 
 def endless(handler):
@@ -98,9 +98,9 @@ def zipped(handler):
         (zipped, "sends compressed data \\('gzip'\\)"),
     ],
 )
-def test_a_bad_answer_is_refused(server, url, refused, name, answer, message):
+def test_a_bad_answer_is_refused(server, url, assert_refused, name, answer, message):
     server.answers[f"{url.removeprefix(server.url)}/{name}"] = answer
-    refused(message)
+    assert_refused(message)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,11 @@ def test_a_bad_answer_is_refused(server, url, refused, name, answer, message):
         (chunks_beside_a_length, "of None; expected 5405"),
     ],
 )
-def test_weights_of_another_length_or_hash(server, url, refused, answer, message):
+def test_weights_of_another_length_or_hash(
+    server, url, assert_refused, answer, message
+):
     server.answers[f"{url.removeprefix(server.url)}/{WEIGHTS}"] = answer
-    refused(message)
+    assert_refused(message)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +134,10 @@ def test_weights_of_another_length_or_hash(server, url, refused, answer, message
         (endless_chunks, "more than the 1000000 bytes expected"),
     ],
 )
-def test_what_is_no_manifest(server, url, refused, monkeypatch, answer, message):
+def test_what_is_no_manifest(server, url, assert_refused, monkeypatch, answer, message):
     monkeypatch.setattr(sources, "LARGEST_TEXT", 1_000_000)
     server.answers[f"{url.removeprefix(server.url)}/{MANIFEST}"] = answer
-    refused(message)
+    assert_refused(message)
 
 
 def names(manifest, name):
@@ -183,13 +185,13 @@ def huge(manifest):
     ],
 )
 def test_a_bad_manifest_is_refused_before_other_files_are_asked_for(
-    server, url, folder, refused, change, message
+    server, url, folder, assert_refused, change, message
 ):
     manifest = json.loads((folder / MANIFEST).read_bytes())
     change(manifest)
     path = f"{url.removeprefix(server.url)}/{MANIFEST}"
     server.answers[path] = json.dumps(manifest).encode()
-    refused(message)
+    assert_refused(message)
     assert server.paths() == [path]
 
 
@@ -199,11 +201,11 @@ def test_the_page_on_presets_states_the_limit():
     assert limit in page.read_text("utf-8")
 
 
-def test_slow_servers_leave_nothing(server, url, monkeypatch, refused):
+def test_slow_servers_leave_nothing(server, url, monkeypatch, assert_refused):
     monkeypatch.setattr(answers, "TIMEOUTS", (5, 0.1))
     path = f"{url.removeprefix(server.url)}/{WEIGHTS}"
     server.answers[path] = lambda handler: server.stopped.wait(20)
-    refused("cannot be had, tried 1 times")
+    assert_refused("cannot be had, tried 1 times")
 
 
 def test_a_server_that_cannot_prove_who_it_is_is_refused(server, left):
@@ -235,10 +237,10 @@ def test_one_changed_byte_is_found_in_any_file(server, url, folder, left, name):
     assert left() == []
 
 
-def test_a_file_without_a_byte_is_compared_too(server, url, folder, refused):
+def test_a_file_without_a_byte_is_compared_too(server, url, folder, assert_refused):
     manifest = json.loads((folder / MANIFEST).read_bytes())
     manifest["files"][WEIGHTS]["bytes"] = 0
     path = url.removeprefix(server.url)
     server.answers[f"{path}/{MANIFEST}"] = json.dumps(manifest).encode()
     server.answers[f"{path}/{WEIGHTS}"] = b""
-    refused("altered or damaged")
+    assert_refused("altered or damaged")

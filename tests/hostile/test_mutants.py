@@ -46,7 +46,7 @@ def test_a_second_name_of_a_file_does_no_harm(tmp_path):
     for file, data in bases.presets()["sparse"].items():
         (tmp_path / file).write_bytes(data)
         (folder / file).hardlink_to(tmp_path / file)
-    cvzoo.from_preset(folder, verify=True)
+    assert isinstance(cvzoo.from_preset(folder, verify=True), keras.Model)
 
 
 @pytest.mark.slow
