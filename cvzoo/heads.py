@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from cvzoo import architecture
+from cvzoo import architecture_checks
 from cvzoo.catalogue import PresetError
 from cvzoo.layers.linear import check_size
 
@@ -64,7 +64,7 @@ def replaced(described, shapes, classes, known):
         ValueError: `classes` is no positive whole number.
     """
     classes = check_size("classes", classes)
-    calls, outputs = architecture.checked(described)
+    calls, outputs = architecture_checks.checked(described)
     if len(outputs) != 1:
         raise PresetError(
             f"the network has {len(outputs)} outputs, so that `classes` does not say "

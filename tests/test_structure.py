@@ -59,12 +59,15 @@ ALLOWED = {
     },
     "allowed_values": {"layers"},
     "allowed_layers": {"allowed_values", "layers"},
-    "architecture": {"allowed_layers", "graph", "layers", "sparsity"},
+    "architecture_checks": {"allowed_layers", "graph", "layers"},
+    "architecture": {
+        *("allowed_layers", "architecture_checks", "graph", "layers", "sparsity"),
+    },
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
     "compiling": {"catalogue", "losses", "metrics"},
     "stored_examples": {"catalogue"},
     "opening": {"catalogue", "packing"},
-    "heads": {"architecture", "catalogue", "layers"},
+    "heads": {"architecture_checks", "catalogue", "layers"},
     "presets": {
         *("architecture", "catalogue", "compiling", "heads", "manifest_checks"),
         *("layers", "opening", "packing", "reporting", "stored_examples", "weights"),

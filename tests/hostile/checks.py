@@ -13,7 +13,7 @@ from pathlib import Path
 MODULES = (
     *("strict_json", "preset_files", "catalogue", "manifest_checks", "manifests"),
     *("containers", "packing", "coding", "first_format", "weights", "architecture"),
-    *("compiling", "stored_examples", "presets"),
+    *("architecture_checks", "compiling", "stored_examples", "presets"),
 )
 # Functions that check what a user gives, or is about to save.
 NOT_OF_FILES = {

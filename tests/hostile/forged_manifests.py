@@ -4,7 +4,7 @@ import functools
 import json
 
 from cvzoo import catalogue, coding, packing
-from tests.hostile import bases, forged_weights
+from tests.hostile import bases, weights_bytes
 from tests.hostile.json_text import (
     changed,
     dumps,
@@ -209,7 +209,7 @@ def _with_zeros(files, shape, entry, described=()):
     manifest["tensors"] = {"more/w": {"shape": shape, "parts": 1}}
     architecture = json.loads(files[catalogue.ARCHITECTURE]) | dict(described)
     changed_files = {
-        catalogue.WEIGHTS: forged_weights.joined(header, body),
+        catalogue.WEIGHTS: weights_bytes.joined(header, body),
         catalogue.ARCHITECTURE: dumps(architecture),
         catalogue.MANIFEST: dumps(manifest),
     }
@@ -217,7 +217,7 @@ def _with_zeros(files, shape, entry, described=()):
 
 
 EMPTY = ["integers", 0, "gaps", 0, coding.RAW, 0, coding.RAW, 0]
-ZEROS_OF_4_MIB = forged_weights.deflated(bytes(2**22))
+ZEROS_OF_4_MIB = weights_bytes.deflated(bytes(2**22))
 
 
 def _examples():

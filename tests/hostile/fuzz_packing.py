@@ -3,12 +3,19 @@
 Run: python -m tests.hostile.fuzz_packing -max_total_time=60
 """
 
+import itertools
 import json
 
 import numpy as np
 
 from cvzoo import catalogue, coding, first_format, packing, strict_json
-from tests.hostile import bases, forged_weights, fuzzing
+from tests.hostile import (
+    bases,
+    forged_headers,
+    forged_streams,
+    fuzzing,
+    weights_bytes,
+)
 
 BASE = "sparse"
 
@@ -33,7 +40,9 @@ def main():
     seeds = [presets[name][catalogue.WEIGHTS] for name in names]
     seeds += [
         change(presets[base][catalogue.WEIGHTS])
-        for _, _, base, change in forged_weights.changes()
+        for _, _, base, change in itertools.chain(
+            forged_headers.changes(), forged_streams.changes()
+        )
         if base in names
     ]
     originals = [presets[name][catalogue.WEIGHTS] for name in names]
@@ -42,7 +51,7 @@ def main():
     def vary(data, generator):
         """Other entries of tensors, or another byte of a stream."""
         try:
-            header, body = forged_weights.split(data)
+            header, body = weights_bytes.split(data)
             stated = fuzzing.vary_json(json.loads(_stated(data)), generator, pool)
             if generator.random() < 0.5 and body:
                 at = generator.randrange(len(body))
@@ -51,7 +60,7 @@ def main():
                 header["__metadata__"]["cvzoo"] = json.dumps(stated)
             else:
                 header = fuzzing.vary_json(header, generator, pool)
-            return forged_weights.joined(header, body)
+            return weights_bytes.joined(header, body)
         except (AttributeError, LookupError, RecursionError, TypeError) as error:
             raise ValueError("no weights file") from error
 
@@ -60,7 +69,7 @@ def main():
 
 
 def _stated(data):
-    return forged_weights.split(data)[0]["__metadata__"]["cvzoo"]
+    return weights_bytes.split(data)[0]["__metadata__"]["cvzoo"]
 
 
 if __name__ == "__main__":

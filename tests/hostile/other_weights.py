@@ -1,11 +1,12 @@
 """Weights files of other tensors, or with other bits and values."""
 
+import itertools
 import json
 
 import numpy as np
 
 from cvzoo import catalogue, packing
-from tests.hostile import bases, forged_weights
+from tests.hostile import bases, forged_headers, forged_streams
 from tests.hostile.json_text import (
     dumps,
 )
@@ -26,7 +27,9 @@ def mutants(times):
 
 
 def _weights():
-    for name, kind, base, change in forged_weights.changes():
+    for name, kind, base, change in itertools.chain(
+        forged_headers.changes(), forged_streams.changes()
+    ):
         yield Mutant(
             f"weights: {name}", kind, base, resealed(catalogue.WEIGHTS, change)
         )
