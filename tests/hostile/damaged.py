@@ -6,9 +6,7 @@ import socket
 
 from cvzoo import catalogue
 from tests.hostile import bases
-from tests.hostile.json_text import (
-    places,
-)
+from tests.hostile.json_text import places
 from tests.hostile.mutant import (
     FREE,
     JSON_FILES,

@@ -7,9 +7,7 @@ import numpy as np
 
 from cvzoo import catalogue, packing
 from tests.hostile import bases, forged_headers, forged_streams
-from tests.hostile.json_text import (
-    dumps,
-)
+from tests.hostile.json_text import dumps
 from tests.hostile.mutant import (
     FOUND_BY_VERIFY,
     REFUSED_OR_AS_GOOD,
