@@ -28,8 +28,13 @@ class Recipe:
 
     @property
     def command(self):
-        """What trains it, in a clone."""
-        return f"python -m training.train {self.name} --workdir out/{self.name}"
+        """What trains it."""
+        return command(self.name)
+
+
+def command(name):
+    """What trains the recipe of a name, in a clone."""
+    return f"python -m training.train {name} --workdir out/{name}"
 
 
 @functools.cache

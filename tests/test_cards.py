@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cvzoo import cards, catalogue
-from cvzoo.commands.opening import Opened
+from cvzoo.commands.preset import Preset
 from training import config as configs
 from training import notes
 
@@ -18,7 +18,7 @@ def card_of(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cards_are_what_the_metadata_say(name):
-    preset = Opened(name)
+    preset = Preset(name)
     expected = cards.card(preset.manifest, preset.described, preset.settings)
     assert card_of(name) == expected, "run `python -m training.refresh`"
 
@@ -48,7 +48,7 @@ def test_the_code_of_a_card_runs(capsys):
 
 
 def test_a_latency_is_told_once_it_is_measured():
-    preset = Opened(NAMES[0])
+    preset = Preset(NAMES[0])
     latency = {"milliseconds": 1.234, "hardware": "2 cores", "date": "2026-11-27"}
     parts = preset.described, preset.settings
     shown = dict(cards.rows({**preset.manifest, "latency": latency}, *parts))

@@ -1,5 +1,7 @@
 """What presets tell people of their data and their recipe."""
 
+from cvzoo import recipes
+
 # Of networks that are trained here, and of the code that trains them.
 LICENCE = "Apache-2.0"
 _OF_INPUTS = ("inputs", "range", "sample_rate")
@@ -19,8 +21,4 @@ def of_data(about):
 
 def of_recipe(config):
     """Arguments of `save_preset`, from a recipe."""
-    name = config["name"]
-    return {
-        "licence": LICENCE,
-        "command": f"python -m training.train {name} --workdir out/{name}",
-    }
+    return {"licence": LICENCE, "command": recipes.command(config["name"])}

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from cvzoo import catalogue
-from cvzoo.commands import opening, running
+from cvzoo.commands import running
+from cvzoo.commands.preset import Preset
 from cvzoo.input_files import InputFileError
 
 CALLS = 10
@@ -31,7 +32,7 @@ def run(options):
     begin = time.perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)
     print("Importing Keras and TensorFlow, which takes some seconds …", flush=True)
-    presets = [opening.Opened(name) for name in catalogue.preset_names()]
+    presets = [Preset(name) for name in catalogue.preset_names()]
     _print_table(presets)
     show = {"image": _show_image, "signal": _show_signal, "sound": _show_sound}
     for kind, shown in show.items():

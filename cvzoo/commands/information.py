@@ -6,7 +6,7 @@ import shutil
 import textwrap
 
 from cvzoo import cards
-from cvzoo.commands import opening
+from cvzoo.commands.preset import Preset
 from cvzoo.input_files import InputFileError, kinds
 
 # Columns of the headings.
@@ -23,7 +23,7 @@ def add_to(commands):
 
 def run(options):
     """Prints what is known of a preset; returns the exit status."""
-    found = opening.Opened(options.name)
+    found = Preset(options.name)
     if options.json:
         shown = {**found.manifest, "inputs": found.inputs}
         shown.pop("examples")

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from cvzoo.commands import opening
+from cvzoo.commands.preset import Preset
 from cvzoo.input_files import InputFileError
 
 # Lines of a table in the terminal; `--json` has all.
@@ -35,7 +35,7 @@ def add_to(commands):
 
 def run(options):
     """Runs the network and prints what it says; returns the exit status."""
-    preset = opening.Opened(options.name)
+    preset = Preset(options.name)
     taken = preset.taken()
     if taken.kind == "image" and options.out is not None:
         raise InputFileError("`--out` is for sound and signals; images are not drawn.")
@@ -53,7 +53,7 @@ def heard(preset, taken, path):
     """Probabilities of the classes over time, in a wav file.
 
     Args:
-        preset: `opening.Opened`, of sound.
+        preset: `Preset`, of sound.
         taken: What it takes.
         path: Of the file.
 

@@ -43,16 +43,7 @@ class HubSource:
         return file.getvalue()
 
     def save(self, name, size, file):
-        """Writes a file of the preset.
-
-        Args:
-            name: Its name.
-            size: Its size in bytes, as the manifest states it.
-            file: A binary file to write to.
-
-        Returns:
-            The sha256 of what was written, in hexadecimal.
-        """
+        """Writes a file of the preset, as `sources.WebSource.save` does."""
         if self._sizes[name] != size:
             raise PresetError(
                 f"{name} of {self.reference.text} has {self._sizes[name]} bytes; "

@@ -27,7 +27,7 @@ def _is_whole(described, settings):
     )
 
 
-class Opened:
+class Preset:
     """A preset whose JSON files were read and compared with their hashes.
 
     Args:
