@@ -38,9 +38,10 @@ signs: .831; three products in place of one .861, six .859. Larger mixes: 25M .8
 .863.
 
 chorale_chords: which triads sound in a chorale (training/data/chorale_chords), at hand
-offline: results are in docs/video.md. Of the FC layer there are rivals besides that
-have at most as many numbers: `fc_low_rank`, `fc_magnitude`, and `fc_small`, which is
-dense with fewer units.
+offline: results are in docs/video.md. Rivals have about as many numbers as the DC block
+that they stand in for: low-rank ones of each block, and of the FC layer `fc_magnitude`,
+and `fc_small`, which is dense with fewer units. `moe_ungated` is dense without context
+gating, which networks with another MoE lack too.
 """
 
 BLOCKS = {
@@ -51,6 +52,9 @@ BLOCKS = {
     "moe_dc": {"moe": "diagonal_circulant"},
 }
 RIVALS = {
+    "embedding_low_rank": {"embedding": "low_rank", "rank": 1},
+    "moe_low_rank": {"moe": "low_rank", "rank": 1},
+    "moe_ungated": {"gating": "none"},
     "fc_low_rank": {"fc": "low_rank", "rank": 1},
     "fc_magnitude": {},
     "fc_small": {},
@@ -62,6 +66,9 @@ _WORDS = {
     "fc_dc": "DC FC",
     "moe_circulant": "circulant MoE",
     "moe_dc": "DC MoE",
+    "embedding_low_rank": "low-rank embedding",
+    "moe_low_rank": "low-rank MoE",
+    "moe_ungated": "dense MoE, no gating",
     "fc_low_rank": "low-rank FC",
     "fc_magnitude": "gradual magnitude pruning of FC",
     "fc_small": "small dense FC",

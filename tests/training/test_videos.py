@@ -260,6 +260,11 @@ def test_rivals_have_at_most_as_many_numbers(kind):
     ours = count("fc_dc")
     for block in ("fc_low_rank", "fc_small"):
         assert 0.8 * ours < count(block) <= ours
+    for rival, block in (
+        ("embedding_low_rank", "embedding_dc"),
+        ("moe_low_rank", "moe_dc"),
+    ):
+        assert 0.99 * count(block) < count(rival) <= count(block)
     pruned = configs.get(f"video_classifier_{kind}_fc_magnitude_chorale_chords")
     (term,) = pruned["stages"]["sparsify"]["sparsifiers"]
     model = cvzoo.create_model(**pruned["model"])
