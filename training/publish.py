@@ -3,6 +3,9 @@
     python -m training.tradeoff RECIPE --folds 0 --seeds 0,1,2,3,4 --out DIR
     python -m training.publish DIR/RECIPE/recipe/0_seed0 --repeats DIR/points.json
 
+Of data without folds, seeds are given as `--folds 0,1,2,3,4`, and the run is
+`DIR/RECIPE/recipe/0`.
+
 The preset's scores get the mean and the standard deviation of the test accuracy over
 the seeds. A later run of the recipe says whether it is within three of them.
 """

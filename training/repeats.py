@@ -31,7 +31,8 @@ def scores_of(path, config):
         raise ValueError(
             f"{path} must hold runs of {config['name']!r} as the run's own, of one "
             "fold and several seeds. Make it with `python -m training.tradeoff "
-            f"{config['name']} --folds 0 --seeds 0,1,2,3,4`."
+            f"{config['name']} --folds 0 --seeds 0,1,2,3,4`, or of data without folds "
+            "with `--folds 0,1,2,3,4`."
         )
     (point,) = points
     return {

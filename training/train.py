@@ -236,7 +236,7 @@ def main(arguments=None):
     parser.add_argument(
         "config", help="a recipe, for example " + next(iter(configs.names()))
     )
-    parser.add_argument("--workdir", required=True, type=Path)
+    parser.add_argument("--workdir", type=Path, help="by default out/CONFIG")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quicktest", action="store_true", help="one epoch a stage")
     parser.add_argument(
@@ -255,7 +255,8 @@ def main(arguments=None):
             keras.utils.set_random_seed(config["seed"])
             tf.config.experimental.enable_op_determinism()
         config = quick(config) if options.quicktest else config
-        run(config, options.workdir, strategy=strategy)
+        workdir = options.workdir or Path("out", config["name"])
+        run(config, workdir, strategy=strategy)
     except (ValueError, DivergenceError, CheckpointError, KerasVersionError) as error:
         print(f"training.train: {error}", file=sys.stderr)
         return 2

@@ -17,7 +17,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from training.data import synthetic_musicnet
+from training.data import once, synthetic_musicnet
 from training.data.musicnet_builder import INSTRUCTIONS, MusicNet
 from training.data.musicnet_recordings import PUBLISHED
 from training.data.recordings import HERTZ, NOTE_NAMES, Recordings, Writer
@@ -90,10 +90,14 @@ def _mapped(files, split):
     """The recordings of a split; writes the files that are mapped, the first time."""
     folder = files.version_folder / "recordings" / split
     if not folder.exists():
-        records = files.records(split)
-        with Writer(folder) as writer:
-            for recording in _recordings(files, records):
-                writer.add(*recording)
+        records = files.records(split)  # raises where the set was not prepared
+
+        def fill(aside):
+            with Writer(aside) as writer:
+                for recording in _recordings(files, records):
+                    writer.add(*recording)
+
+        once.make(folder, fill, "musicnet")
     return Recordings.open(folder)
 
 

@@ -128,7 +128,7 @@ def _open_wav(path):
             hertz, mapped = scipy.io.wavfile.read(path, mmap=True)
     except (ValueError, OSError, struct.error) as error:
         raise DamagedDataError(
-            f"{path} cannot be read as a wav file of float samples: {error}"
+            f"{path} cannot be read as a wav file: {error}"
         ) from error
     shape, dtype, offset = mapped.shape, mapped.dtype, mapped.offset
 

@@ -6,11 +6,7 @@ labels are a few numpy operations, however long the recordings are.
 """
 
 import dataclasses
-import glob
 import json
-import os
-import platform
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -109,33 +105,22 @@ class Recordings:
 class Writer:
     """Writes recordings one after the other, in memory bounded by one piece of sound.
 
-    A context manager. The folder is there, whole, once it has ended without an error;
-    until then the files are in one beside it. Where another process was faster, its
-    folder stays.
+    A context manager. The index is written last: what breaks off before cannot be
+    opened. `once.make` makes folders that are there only when they are whole.
 
     Args:
-        folder: Folder to make.
+        folder: Folder to fill, made if it is missing.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._asides = f"{self.folder.name}.{platform.node()}."
-        self._aside = self.folder.with_name(f"{self._asides}{os.getpid()}.part")
         self._names, self._starts = [], [0]
         self._changes, self._sounding = [], []
 
     def __enter__(self):
-        self._remove_orphans()
-        self._aside.mkdir(parents=True)
-        self._audio = open(self._aside / _AUDIO, "wb")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._audio = open(self.folder / _AUDIO, "wb")
         return self
-
-    def _remove_orphans(self):
-        """Removes what processes of this machine left that were killed."""
-        for aside in self.folder.parent.glob(f"{glob.escape(self._asides)}*.part"):
-            number = aside.name.removeprefix(self._asides).removesuffix(".part")
-            if number == str(os.getpid()) or not _is_running(number):
-                shutil.rmtree(aside, ignore_errors=True)
 
     def add(self, name, pieces, begins, ends, notes):
         """Adds a recording.
@@ -159,12 +144,11 @@ class Writer:
     def __exit__(self, kind, error, trace):
         self._audio.close()
         if kind is not None:
-            shutil.rmtree(self._aside, ignore_errors=True)
             return
         changes, sounding = (
             np.concatenate(parts) for parts in (self._changes, self._sounding)
         )
-        np.savez(self._aside / _NOTES, changes=changes, sounding=sounding)
+        np.savez(self.folder / _NOTES, changes=changes, sounding=sounding)
         index = {
             "version": _VERSION,
             "names": self._names,
@@ -172,24 +156,7 @@ class Writer:
             "sizes": [self._starts[-1], len(changes), len(sounding)],
         }
         text = json.dumps(index) + "\n"
-        (self._aside / _INDEX).write_text(text, encoding="utf-8")
-        try:
-            os.rename(self._aside, self.folder)
-        except OSError:
-            shutil.rmtree(self._aside)
-            if not self.folder.exists():
-                raise
-
-
-def _is_running(number):
-    """Whether a process has this number, given as text."""
-    try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except (PermissionError, ValueError):  # Another user's; or no number at all.
-        return True
-    return True
+        (self.folder / _INDEX).write_text(text, encoding="utf-8")
 
 
 def changes_of(begins, ends, notes, length):
