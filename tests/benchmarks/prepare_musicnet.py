@@ -16,7 +16,7 @@ import numpy as np
 from training.data import musicnet, synthetic_musicnet
 from training.data.musicnet_recordings import PUBLISHED_HERTZ
 
-MINUTES = (10, 60)
+MINUTES = (10, 180)
 
 
 def write(folder, minutes):

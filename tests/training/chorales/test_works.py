@@ -1,6 +1,7 @@
 """The committed table: notices, clusters of melodies, splits."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import scipy.sparse.csgraph
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data import DamagedDataError
 from training.data.chorales import clusters, scores, works
 
 # Settings of one melody by their BWV numbers, from the catalogue.
@@ -197,3 +199,15 @@ def test_splits_are_at_most_their_shares(sizes):
 
 def test_a_work_has_the_name_of_its_file():
     assert works.Work("bwv66.6.mxl", "none").name == "bwv66.6"
+
+
+def test_a_score_that_was_corrected_is_refused(tmp_path, monkeypatch):
+    (work,) = [one for one in works.used() if one.file == "bwv281.mxl"]
+    text = scores.text_of(scores.folder() / work.file)
+    monkeypatch.setattr(scores, "folder", lambda: tmp_path)
+    work = dataclasses.replace(work, file="bwv281.xml")
+    (tmp_path / work.file).write_bytes(text)
+    assert works.score(work).name == "bwv281"
+    (tmp_path / work.file).write_bytes(text + b"\n")
+    with pytest.raises(DamagedDataError, match="bwv281.*pip install music21=="):
+        works.score(work)

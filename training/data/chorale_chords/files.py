@@ -113,5 +113,5 @@ def _write(folder, table):
 
 
 def _records(work):
-    score = scores.read(scores.folder() / work.file)
+    score = works.score(work)
     return [record(score, copy) for copy in range(RENDERINGS)]

@@ -72,7 +72,7 @@ def _render_work(work, folder):
 
     The sound goes through files, so that memory does not grow with the data set.
     """
-    score = scores.read(scores.folder() / work.file)
+    score = works.score(work)
     found = []
     for split, copy in renderings_of(work.split):
         rendered = rendering.render(

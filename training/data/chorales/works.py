@@ -6,7 +6,8 @@ writes it anew:
     python -m training.data.chorales
 
 Columns: `file`; `notice`, what the file itself says of rights; `cluster` and `split`,
-both empty for files that are not used. Notices are
+both empty for files that are not used; `digest`, of the text of the score, so that a
+release of music21 that corrects one does not change the data unnoticed. Notices are
 
 - `permission`: "PDF © 2004 Margaret Greentree, used by permission";
 - `copyright`: the same line with the address of her site, jsbchorales.net, in place of
@@ -23,13 +24,16 @@ the prelude BWV 846, of unknown licence.
 import csv
 import dataclasses
 import functools
+import hashlib
 import re
 from pathlib import Path
 
+from training.data import DamagedDataError
 from training.data.chorales import clusters, scores
 
 TABLE = Path(__file__).with_name("works.csv")
-_COLUMNS = ("file", "notice", "cluster", "split")
+_COLUMNS = ("file", "notice", "cluster", "split", "digest")
+_RELEASE = "music21==10.5.1"
 _NOT_CHORALES = ("bwv846.mxl",)
 _SUFFIXES = (".mxl", ".xml", ".krn")
 
@@ -44,12 +48,15 @@ class Work:
         cluster: Name of the cluster of melodies, that of its first work; `""` for files
             that are not used.
         split: `"train"`, `"validation"`, `"test"` or `""`.
+        digest: The first 16 hexadecimal digits of the SHA-256 of its text; `""` for
+            any.
     """
 
     file: str
     notice: str
     cluster: str = ""
     split: str = ""
+    digest: str = ""
 
     @property
     def name(self):
@@ -67,6 +74,29 @@ def table():
 def used():
     """The works that are rendered."""
     return tuple(work for work in table() if work.cluster)
+
+
+def score(work):
+    """The score of a work, as `scores.read` returns it.
+
+    Raises:
+        DamagedDataError: music21's file is missing, is none, or is another one than the
+            data set was made of.
+    """
+    path = scores.folder() / work.file
+    found = scores.read(path)
+    if work.digest not in ("", digest(path)):
+        raise DamagedDataError(
+            f"{path} is not the score that this data set is made of, whose digest is "
+            f"{work.digest}; this one's is {digest(path)}. Install the release that "
+            f"has it: `pip install {_RELEASE}`."
+        )
+    return found
+
+
+def digest(path):
+    """Of the text of a score, see `Work`."""
+    return hashlib.sha256(scores.text_of(path)).hexdigest()[:16]
 
 
 def notice(path):
@@ -105,7 +135,8 @@ def judged():
         for place in group:
             places[kept[place]] = (kept[group[0]].stem, split)
     return tuple(
-        Work(path.name, notices[path], *places.get(path, ())) for path in paths
+        Work(path.name, notices[path], *places.get(path, ("", "")), digest(path))
+        for path in paths
     )
 
 
