@@ -11,7 +11,7 @@ import training.data
 from cvzoo.layers import FrameSampler
 from cvzoo.models import registry
 from training import sharing
-from training.data import VIDEO_OPTIONS, DamagedDataError
+from training.data import VIDEO_OPTIONS, DamagedDataError, DataError
 from training.examples import Data
 from training.scoring import Scoring
 
@@ -62,6 +62,13 @@ class VideoData(Data):
 
     def _epochs(self, first, epochs, batch_size, share):
         """A worker's batches of some epochs, of as many steps each."""
+        if share[1] > 1 and (size := self.videos["train"].size(share)) < batch_size:
+            raise DataError(
+                f"Worker {share[0]} of {share[1]} has {size} videos for training, in "
+                f"every {share[1]}th of {len(self.videos['train'].files)} shards, and "
+                f"needs a batch of {batch_size}. Use fewer workers or a smaller "
+                "`data.batch_size`."
+            )
 
         def one_pass(epoch, number):
             return self.videos["train"].batches(

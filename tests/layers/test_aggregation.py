@@ -147,7 +147,7 @@ def test_a_padded_video_gives_what_it_gives_alone(kind, arguments):
 
 
 @pytest.mark.parametrize(("kind", "arguments"), ONE_EACH)
-def test_frames_without_a_cluster_or_number_are_zeros(kind, arguments):
+def test_of_videos_without_frames_all_is_zero(kind, arguments):
     layer, x = made(kind, **arguments), frames(2, 3, FEATURES)
     found = layer([x, counts(0, 0)], training=True)
     np.testing.assert_array_equal(found, np.zeros(found.shape))

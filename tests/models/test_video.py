@@ -152,6 +152,19 @@ def test_padding_changes_nothing(bags):
     np.testing.assert_allclose(model([*padded, number]), expected, atol=1e-6)
 
 
+def test_padding_changes_nothing_in_training_either():
+    """Whatever lies behind a video's end, batch norm does not see it."""
+    model = small(bags=None, quantized=False)
+    randomize(model)
+    rgb, number = inputs_of(model, time=4)
+    padded = np.pad(rgb.astype(np.float32), [(0, 0), (0, 3), (0, 0)])
+    expected = model([padded[:, :4], number], training=True)
+    padded[np.arange(7) >= number[:, None]] = np.nan
+    np.testing.assert_allclose(
+        model([padded, number], training=True), expected, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("bags", [2, None])
 def test_videos_without_frames_give_finite_probabilities(bags):
     model = small(bags=bags)

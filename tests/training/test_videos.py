@@ -26,7 +26,7 @@ from training import (
 )
 from training import config as configs
 from training.cluster import DistributionError
-from training.data import DamagedDataError
+from training.data import DamagedDataError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,23 @@ def test_replicas_together_see_what_one_device_would():
         # Of Keras' mean over each share, and then over replicas.
         totals = [np.sum(one) / len(one) for one in local(weights)]
         np.testing.assert_allclose(sum(totals), 2)
+
+
+def test_workers_have_full_batches_of_videos_of_their_own():
+    data = datasets.open_data(quick(MEANS, batch_size=6, steps=3))
+    seen = []
+    for index in range(2):
+        batches = list(data._epochs(0, 2, 3, (index, 2)))
+        # One for each of an epoch's steps, in passes as many as that takes.
+        assert [len(labels) for _, labels in batches] == [3] * 6
+        seen.append({one.numpy().tobytes() for means, _ in batches for one in means})
+    assert seen[0].isdisjoint(seen[1])
+
+
+def test_a_worker_without_a_whole_batch_is_told_of():
+    data = datasets.open_data(quick(MEANS))
+    with pytest.raises(DataError, match="Worker 1 of 2 has .* a batch of 1000"):
+        data._epochs(0, 1, 1000, (1, 2))
 
 
 def test_an_epoch_on_replicas_can_be_gone_on_with():

@@ -97,8 +97,12 @@ class Videos:
         Args:
             batch_size, share: Those of `batches`.
         """
+        return -(-self.size(share) // batch_size)
+
+    def size(self, share):
+        """Number of examples of a share, as `batches` takes it."""
         *_, size = self._shared(share)
-        return -(-size // batch_size)
+        return size
 
     def batches(
         self,
