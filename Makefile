@@ -7,7 +7,9 @@ RUN := $(VENV)/bin/python
 # TensorFlow's start-up messages about the machine.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax bench chaos fuzz lint clean
+.PHONY: setup demo test test-jax bench chaos fuzz lint clean
+
+setup: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(RUN) -m training.demo --folds $(FOLDS) --out out/demo

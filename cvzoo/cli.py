@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from importlib import metadata
 
 from cvzoo.commands import demonstration, exporting, information, listing, running
 
@@ -15,12 +16,14 @@ def main(arguments=None):
         prog="cvzoo",
         description="Compact networks: list, describe, try, run and export presets.",
     )
+    parser.add_argument(
+        "--version", action="version", version=metadata.version("cvzoo")
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         command.add_to(commands)
     options = parser.parse_args(arguments)
-    # TensorFlow's messages about the machine, unless someone asked for them.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _hide_native_messages()
     try:
         status = options.run(options)
         sys.stdout.flush()
@@ -31,6 +34,19 @@ def main(arguments=None):
     except (ValueError, RuntimeError, OSError) as error:
         print(f"cvzoo: {error}", file=sys.stderr)
         return 2
+
+
+def _hide_native_messages():
+    """Keeps TensorFlow's messages about the machine from stderr, unless asked for.
+
+    Python's own still go there. Some are written before any level is looked at.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or sys.stderr is not sys.__stderr__:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,12 @@ def test_sound_of_all_widths_is_the_same(bits, tmp_path):
     np.testing.assert_array_equal(samples, values)
 
 
+def test_channels_that_cancel_out_are_told_of(tmp_path):
+    data = np.array([[100, -100]] * 50, "<i2")
+    with pytest.raises(InputFileError, match="2 channels are averaged: they cancel"):
+        sound.read_wav(wav(tmp_path / "a.wav", data, channels=2))
+
+
 def test_channels_are_averaged(tmp_path):
     data = struct.pack("<4h", 16384, 0, -16384, -16384)
     samples, _ = sound.read_wav(wav(tmp_path / "a.wav", data, channels=2))
@@ -209,7 +215,7 @@ def test_signals_may_come_in_any_form():
         (np.ones((2, 2, 20), complex), r"must be \(samples,\) or \(signals, samples\)"),
         (np.array(1j), r"must be \(samples,\)"),
         (np.ones(9, complex), "too short: the network takes 10 samples.*Received: 9"),
-        (np.zeros((1, 20), complex), "2 of 2 windows of 10 samples are silent"),
+        (np.zeros((1, 20), complex), "2 of 2 windows of 10 samples have no power"),
     ],
 )
 def test_arrays_that_are_no_signals_are_refused(array, message):

@@ -1,6 +1,7 @@
 """`cvzoo run`: networks hear, see and recognise what files are known to hold."""
 
 import json
+import re
 import sys
 import wave
 
@@ -171,7 +172,7 @@ def test_networks_of_several_classes_at_once_name_the_probable_ones(tmp_path, ca
         (RADIO, np.ones(100, np.complex64), "too short: the network takes 128 samples"),
         (RADIO, np.full(128, np.nan + 0j), "128 of 128 values that are NaN"),
         (DIGITS, np.ones((28, 28)), r"Images must be (8, 8, 1) or (8, 8)"),
-        (MUSIC, np.ones(11_000), "is no PCM wav file"),
+        (MUSIC, np.ones(11_000), "a.npy is a .npy file; musicnet"),
     ],
 )
 def test_a_wrong_file_is_one_line_and_status_2(name, array, message, tmp_path, capsys):
@@ -180,6 +181,27 @@ def test_a_wrong_file_is_one_line_and_status_2(name, array, message, tmp_path, c
     printed = capsys.readouterr()
     assert message in printed.err and printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "message"),
+    [
+        (RADIO, b"RIFF....WAVE", "a.bin is a wav file; radio_net"),
+        (DIGITS, b"\x89PNG\r\n", "is a PNG picture; .*PIL.Image.open"),
+        (RADIO, bytes(64), "is of another type; .*numpy.fromfile"),
+    ],
+)
+def test_files_of_another_type_are_told_apart(name, begin, message, tmp_path, capsys):
+    (tmp_path / "a.bin").write_bytes(begin)
+    assert cli.main(["run", name, str(tmp_path / "a.bin")]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_pictures_of_unknown_kinds_are_refused_before_anything_runs(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.ones(128, complex))
+    arguments = ["run", RADIO, str(tmp_path / "a.npy"), "--out", "a.foo"]
+    assert cli.main(arguments) == 2
+    assert "`--out` must end in one of .png" in capsys.readouterr().err
 
 
 def test_pictures_of_images_are_refused(tmp_path, capsys):

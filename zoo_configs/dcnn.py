@@ -51,7 +51,8 @@ mnist (Table 3). Error in %: LeNet 4,257,674 0.61; DCNN 25,620 1.74. From elsewh
 youtube8m, aggregated (Table 4). GAP@20: dense 5.7M .773; 4 DC 25,410 .599; 32 DC
     122,178 .685; 4 DC + 1 dense 4.46M .747. 35 epochs of batch 400; rate 5e-3, times
     0.97 every 4 million examples, which is what an epoch is here; 2e-4 times the sum of
-    squares of all weights of DC layers (whether dense ones had it is not known); the norm of each variable's gradient clipped at 1.0.
+    squares of all weights of DC layers (whether dense ones had it is not known); the
+    norm of each variable's gradient clipped at 1.0.
 """
 
 

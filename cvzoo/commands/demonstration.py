@@ -166,8 +166,8 @@ def _show_sound(preset, out):
     probable, times = running.heard(preset, taken, out / "melody.wav")
     names = preset.manifest["classes"]
     played = melody.truth(times, names)
-    right = np.mean((probable >= decoding.LEAST) == played)
-    found = np.mean(probable[played == 1] >= decoding.LEAST)
+    heard = probable >= decoding.LEAST
+    found, right = np.mean(heard[played == 1]), np.mean(played[heard])
     title = f"Ode to Joy, synthesised; {preset.manifest['name']}"
     path = running.drawn(
         *(piano_roll.draw, probable, times, names, out / "piano_roll.png"),
@@ -175,7 +175,7 @@ def _show_sound(preset, out):
     )
     print(
         f"A melody, synthesised: {preset.manifest['name']}\nhears {100 * found:.0f} % "
-        f"of what sounds; {100 * right:.1f} % of all notes and times are right."
+        f"of what is played; of what it hears, {100 * right:.0f} % is played."
     )
     if path:
         print(f"    {path}")

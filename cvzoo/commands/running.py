@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cvzoo.commands.preset import Preset
-from cvzoo.input_files import InputFileError
+from cvzoo.input_files import InputFileError, kinds
 
 # Lines of a table in the terminal; `--json` has all.
 LINES = 40
@@ -14,6 +14,7 @@ OVERLAP = 8
 TOP = 3
 # Signals in a picture.
 SHOWN = 4
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def add_to(commands):
@@ -37,8 +38,17 @@ def run(options):
     """Runs the network and prints what it says; returns the exit status."""
     preset = Preset(options.name)
     taken = preset.taken()
-    if taken.kind == "image" and options.out is not None:
-        raise InputFileError("`--out` is for sound and signals; images are not drawn.")
+    kinds.check_file(preset.name, taken, options.file)
+    if options.out is not None:
+        if taken.kind == "image":
+            raise InputFileError(
+                "`--out` is for sound and signals; images are not drawn."
+            )
+        if options.out.suffix not in PICTURES:
+            raise InputFileError(
+                f"`--out` must end in one of {', '.join(PICTURES)}. Received: "
+                f"{options.out}"
+            )
     answer = {"sound": _sound, "signal": _signals, "image": _images}[taken.kind]
     data, lines = answer(preset, taken, options)
     if options.json:
@@ -123,7 +133,8 @@ def _signals(preset, taken, options):
     data, lines = _classes(preset, probable, starts, "signal")
     if options.out is not None:
         titles = [_likely(one["classes"][:1]) for one in data["found"][:SHOWN]]
-        picture = drawn(constellation.draw, windows[:SHOWN, 0], titles, options.out)
+        shown = windows[:SHOWN].reshape(min(n, SHOWN), -1, 2)
+        picture = drawn(constellation.draw, shown, titles, options.out)
         data["picture"] = picture
         lines += ["", f"Picture: {picture}"] if picture else []
     return data, lines

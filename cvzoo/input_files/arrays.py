@@ -27,8 +27,8 @@ def read_npy(path):
     # Headers are literals of Python, so damaged ones raise what its parsers do.
     except _DAMAGED as error:
         raise InputFileError(
-            f"{path} cannot be read as a .npy file of numbers: {error} Write one with "
-            "`numpy.save(path, array)`."
+            f"{path} cannot be read as a .npy file of numbers: it is damaged, or holds "
+            "Python objects. Write one with `numpy.save(path, array)`."
         ) from error
     if not isinstance(found, np.ndarray):
         raise InputFileError(f"{path} holds several arrays; `cvzoo run` reads one.")
@@ -83,7 +83,7 @@ def signals(array, samples):
     if wrong := int(np.sum(~((power > 0) & np.isfinite(power)))):
         raise InputFileError(
             f"{wrong} of {power.size} windows of {samples} samples "
-            "are silent, or louder than numbers go. Leave them out."
+            "have no power, or more than numbers can hold. Leave them out."
         )
     cut = cut / np.sqrt(power)
     return np.stack([cut.real, cut.imag], axis=-1).astype(np.float32)

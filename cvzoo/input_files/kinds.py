@@ -11,6 +11,21 @@ FILES = {
     "signal": "a .npy file of complex IQ samples",
     "image": "a .npy file of images",
 }
+# How they are made of others.
+_HOW = {
+    "sound": "ffmpeg -i FILE -c:a pcm_s16le NEW.wav",
+    "signal": "numpy.save('iq.npy', numpy.fromfile(FILE, 'complex64')), of a raw file",
+    "image": "numpy.save('image.npy', numpy.asarray(PIL.Image.open(FILE)))",
+}
+# What files begin with → what they are.
+_BEGINNINGS = {
+    b"RIFF": "a wav file",
+    b"\x93NUMPY": "a .npy file",
+    b"PK\x03\x04": "an archive, such as .npz",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+}
+_WANTED = {"sound": b"RIFF", "signal": b"\x93NUMPY", "image": b"\x93NUMPY"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +79,31 @@ def taken(name, inputs):
         f"`cvzoo run` feeds sound of (samples,) whose sample rate the preset says, IQ "
         f"signals of (samples, 2), and images of (height, width, 1 or 3). {name} takes "
         f"{one['dtype']} of {shape}, sample rate {rate}. {_BY_HAND}"
+    )
+
+
+def check_file(name, taken, path):
+    """Refuses a file of another type than a preset's network takes.
+
+    Args:
+        name: Of the preset, for messages.
+        taken: What it takes, a `Taken`.
+        path: Of the file. One that cannot be read passes.
+    """
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(8)
+    except OSError:
+        return
+    if begin.startswith(_WANTED[taken.kind]):
+        return
+    found = next(
+        (what for key, what in _BEGINNINGS.items() if begin.startswith(key)),
+        "of another type",
+    )
+    raise InputFileError(
+        f"{path} is {found}; {name} takes {FILES[taken.kind]}. To make one: "
+        f"{_HOW[taken.kind]}"
     )
 
 

@@ -46,7 +46,13 @@ def read_wav(path):
     if stated.sampwidth not in (1, 2, 3, 4):
         raise InputFileError(f"{path} has {8 * stated.sampwidth} bits. {_REWRITE}")
     values = _values(data, stated.sampwidth).reshape(-1, stated.nchannels)
-    return values.mean(axis=1, dtype=np.float32), stated.framerate
+    mean = values.mean(axis=1, dtype=np.float32)
+    if values.any() and not mean.any():
+        raise InputFileError(
+            f"{path} is silent once its {stated.nchannels} channels are averaged: they "
+            "cancel out. Keep one of them: ffmpeg -i FILE -af pan=mono|c0=c0 NEW.wav"
+        )
+    return mean, stated.framerate
 
 
 def _told(stated):

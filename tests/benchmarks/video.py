@@ -1,9 +1,9 @@
 """Training steps of networks of frames, diagonal-circulant beside dense.
 
 Parts of paper 1's network alone, then the whole of it, of images, with its published
-sizes, with the Adam that recipes are trained with. Steps of the networks of a table take turns in one process. Memory
-is the most that a process of its own holds while it trains, above what it held before
-it made the network. Read from /proc, so on Linux only.
+sizes, with the Adam that recipes are trained with. Steps of the networks of a table
+take turns in one process. Memory is the most that a process of its own holds while it
+trains, above what it held before it made the network. Read from /proc, so on Linux.
 """
 
 import os
