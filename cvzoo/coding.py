@@ -135,14 +135,34 @@ def _total(streams):
 # Values
 
 
+def as_stored(values):
+    """The narrowest kind of `VALUES` that holds some float32 values exactly.
+
+    Returns:
+        Its name, the exponent of the power of two that integers are multiples of, and
+        the values as stored, of the dtype that `VALUES` states.
+    """
+    values = np.asarray(values, np.float32).reshape(-1)
+    integers, step = _as_integers(values)
+    if integers is not None:
+        return _name_of(integers), step, integers
+    half = _as_halves(values)
+    if half is not None:
+        return "float16", 0, half
+    return "float32", 0, values.astype("<f4", copy=False)
+
+
+def _name_of(integers):
+    return "integers" if integers.dtype == np.uint8 else "long integers"
+
+
 def _smallest_values(values, dense):
     """`(kind, step, streams)` of some float32 values."""
     values = values.reshape(-1)
     choices = []
     integers, step = _as_integers(values)
     if integers is not None:
-        name = "integers" if integers.dtype == np.uint8 else "long integers"
-        choices.append((name, step, _smallest_streams(integers)))
+        choices.append((_name_of(integers), step, _smallest_streams(integers)))
     else:
         # Of many floats without zeros only the kind is chosen.
         is_long = dense and values.size > _MOST_DENSE_FLOATS

@@ -1,30 +1,126 @@
-"""SavedModels, run by a process that never imports cvzoo."""
+"""Exports, run by processes that never import cvzoo."""
+
+import json
+import zlib
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import cvzoo
-from cvzoo import exporting, sparsity
-from cvzoo.exporting import ExportError
+from cvzoo import catalogue, sparsity
+from cvzoo.exporting import (
+    ExportError,
+    costs,
+    kernels,
+    serving,
+    splitting,
+    streams,
+    verification,
+)
 from tests.helpers import small_model
 
+# The others are exported by slow tests.
+IN_EVERY_RUN = ("dcnn_digits", "two_layer_dense_complex_vd_digits")
+NAMES = [
+    pytest.param(name, marks=() if name in IN_EVERY_RUN else pytest.mark.slow)
+    for name in catalogue.preset_names()
+]
+# Bytes of a SavedModel's graph beside its weights.
+OF_THE_GRAPH = 150_000
 
-def saved_bytes(folder):
-    return sum(path.stat().st_size for path in folder.glob("variables/*.data*"))
+
+def run(folder, batches, format="tf_saved_model"):
+    return verification.run(folder, batches, format)[0]
 
 
-def test_a_fitted_model_is_exported_with_one_copy_of_its_weights(tmp_path):
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """SavedModels are run here, which saves the start of a process."""
+
+    def run_here(folder, batches, format):
+        serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+        outputs = []
+        for batch in batches:
+            found = serve(**{name: tf.constant(one) for name, one in batch.items()})
+            outputs.append({name: one.numpy() for name, one in found.items()})
+        return outputs, [0.0] * len(batches)
+
+    monkeypatch.setattr(verification, "run", run_here)
+
+
+# Whole exports
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_presets_are_served_from_small_folders(name, tmp_path):
+    report = cvzoo.export(name, tmp_path / "served")
+    files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
+    whole = sum(path.stat().st_size for path in files)
+    packed = catalogue.read_manifest(catalogue.SHIPPED / name)["files"]
+    assert whole <= 1.5 * packed["weights.safetensors"]["bytes"] + OF_THE_GRAPH
+    report_size = (tmp_path / "served" / "export.json").stat().st_size
+    assert report["bytes"] == whole - report_size
+    loaded = tf.saved_model.load(str(tmp_path / "served"))
+    inputs = cvzoo.examples(name)
+    serve = loaded.signatures["serving_default"]
+    (key,) = serve.structured_input_signature[1]
+    (scores,) = serve(**{key: tf.constant(inputs)}).values()
+    model = cvzoo.from_preset(name, compile=False)
+    expected = model.predict(inputs, verbose=0)
+    np.testing.assert_allclose(scores, expected, atol=1e-5 * np.abs(expected).max())
+    named = cvzoo.decode(name, expected)
+    if "classify" in loaded.signatures:
+        told = loaded.signatures["classify"](**{key: tf.constant(inputs)})
+        for row, one in zip(told["classes"].numpy().astype(str), named, strict=True):
+            assert row.tolist() == [label for label, _ in one][: len(row)]
+        np.testing.assert_allclose(
+            told["probabilities"][:, 0], [one[0][1] for one in named], atol=1e-5
+        )
+    else:
+        told = loaded.signatures["transcribe"](**{key: tf.constant(inputs)})
+        for labels, chances, one in zip(
+            told["classes"].numpy().astype(str),
+            told["probabilities"],
+            named,
+            strict=True,
+        ):
+            heard = {
+                label for label, p in zip(labels, chances, strict=True) if p >= 0.5
+            }
+            assert heard == {label for label, _ in one}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_presets_run_in_litert(name, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    report = cvzoo.export(name, tmp_path / "served", format="litert")
+    inputs, expected = cvzoo.examples(name), None
+    (key,) = report["inputs"]
+    (outputs,) = run(tmp_path / "served", [{key: inputs}], "litert")
+    (scores,) = outputs.values()
+    expected = cvzoo.from_preset(name, compile=False).predict(inputs, verbose=0)
+    np.testing.assert_allclose(scores, expected, atol=1e-5 * np.abs(expected).max())
+    labels = (tmp_path / "served" / "labels.txt").read_text("utf-8").splitlines()
+    assert labels == catalogue.read_manifest(catalogue.SHIPPED / name)["classes"]
+
+
+def test_a_fitted_model_is_exported_with_one_copy_of_its_weights(
+    tmp_path, in_this_process
+):
     model = cvzoo.sparsify(
         small_model(hidden=400), cvzoo.VariationalDropout(0.1), n_train=9
     )
     model.compile("adam", "mse")
     model.fit(np.ones((4, 6, 2)), np.ones((4, 3)), verbose=0)
-    report = cvzoo.export(model, tmp_path / "served")
-    assert report["max_abs_error"] <= 1e-5
+    with pytest.warns(UserWarning, match="cvzoo.export: .* sparsified, but not pruned"):
+        report = cvzoo.export(model, tmp_path / "served")
     plain = 4 * sparsity.without_sparsifiers(model).count_params()
-    assert plain <= saved_bytes(tmp_path / "served") <= plain + 2048
+    assert report["bytes"] <= plain + OF_THE_GRAPH / 2
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +154,103 @@ def test_a_process_without_cvzoo_gives_the_models_outputs(served):
         {"signal": generator.normal(size=(size, 6, 2)).astype(np.float32)}
         for size in (1, 13)
     ]
-    found = exporting.run_saved_model(folder, batches)
-    for batch, outputs in zip(batches, found, strict=True):
+    for batch, outputs in zip(batches, run(folder, batches), strict=True):
         expected = model(batch["signal"])
         np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
 
 
-def test_complex64_input_is_served(tmp_path):
+def test_older_loaders_run_it_too(served):
+    """TensorFlow Serving loads SavedModels into sessions."""
+    folder, model = served
+    inputs = np.random.default_rng(1).normal(size=(3, 6, 2)).astype(np.float32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        signature = loaded.signature_def["serving_default"]
+        found = session.run(
+            signature.outputs["logits"].name,
+            {signature.inputs["signal"].name: inputs},
+        )
+    np.testing.assert_allclose(found, model(inputs), atol=1e-5)
+
+
+def test_two_exports_in_a_process_do_not_mix_up_their_weights(
+    tmp_path, in_this_process
+):
+    found = []
+    for seed in range(2):
+        keras.utils.set_random_seed(seed)
+        model = small_model(hidden=400)
+        cvzoo.export(model, tmp_path / str(seed))
+        loaded = tf.saved_model.load(str(tmp_path / str(seed)))
+        found.append((model, loaded))
+    inputs = np.ones((2, 6, 2), np.float32)
+    for model, loaded in found:
+        outputs = loaded.signatures["serving_default"](signal=tf.constant(inputs))
+        np.testing.assert_allclose(outputs["logits"], model(inputs), atol=1e-5)
+
+
+def test_the_report_says_what_was_made(served):
+    folder, _ = served
+    report = json.loads((folder / "export.json").read_text())
+    assert report["format"] == "tf_saved_model" and report["max_abs_error"] <= 1e-5
+    assert report["inputs"] == {"signal": [[None, 6, 2], "float32"]}
+    assert report["outputs"] == ["logits"] and set(report["milliseconds"]) == {"1", "5"}
+    assert set(report["versions"]) == {"cvzoo", "tensorflow", "keras"}
+
+
+# Inputs
+
+
+def complex_model():
     x = keras.Input((4,), dtype="complex64", name="signal")
     z = cvzoo.layers.ComplexDense(3)(cvzoo.layers.ToComplex()(x))
-    model = keras.Model(x, cvzoo.layers.FromComplex("modulus", name="power")(z))
-    assert cvzoo.export(model, tmp_path / "served")["max_abs_error"] <= 1e-5
+    return keras.Model(x, cvzoo.layers.FromComplex("modulus", name="power")(z))
+
+
+def pair_model():
+    pair = [keras.Input((4,), name=f"iq_{part}") for part in ("real", "imag")]
+    z = cvzoo.layers.ComplexDense(3)(pair)
+    return keras.Model(pair, cvzoo.layers.FromComplex("modulus", name="power")(z))
+
+
+def test_complex64_input_is_served(tmp_path, in_this_process):
+    report = cvzoo.export(complex_model(), tmp_path / "served")
+    assert report["inputs"] == {"signal": [[None, 4], "complex64"]}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (None, {"iq_real": [[None, 4], "float32"], "iq_imag": [[None, 4], "float32"]}),
+        ("complex64", {"iq": [[None, 4], "complex64"]}),
+        ("last_axis", {"iq": [[None, 4, 2], "float32"]}),
+    ],
+)
+def test_pairs_are_served_as_asked_for(form, expected, tmp_path, in_this_process):
+    model = pair_model()
+    report = cvzoo.export(model, tmp_path / "served", complex_inputs=form)
+    assert report["inputs"] == expected
+    parts = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
+    given = {
+        None: {"iq_real": parts[0], "iq_imag": parts[1]},
+        "complex64": {"iq": parts[0] + 1j * parts[1]},
+        "last_axis": {"iq": np.stack(parts, axis=-1)},
+    }[form]
+    (found,) = run(tmp_path / "served", [given])
+    np.testing.assert_allclose(found["power"], model(list(parts)), atol=1e-5)
+
+
+# Refusals
 
 
 def test_an_export_that_differs_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        exporting,
-        "run_saved_model",
-        lambda folder, batches: [
-            {"logits": np.zeros((len(inputs["signal"]), 3))} for inputs in batches
-        ],
+        verification,
+        "run",
+        lambda folder, batches, format: (
+            [{"logits": np.zeros((len(one["signal"]), 3))} for one in batches],
+            [0.1] * len(batches),
+        ),
     )
     with pytest.raises(ExportError, match="differs from the model's by"):
         cvzoo.export(small_model(), tmp_path / "served")
@@ -86,14 +259,72 @@ def test_an_export_that_differs_is_removed(tmp_path, monkeypatch):
 
 def test_a_process_that_fails_is_reported(tmp_path):
     with pytest.raises(ExportError, match="does not run in a process of its own"):
-        exporting.run_saved_model(tmp_path, [{"x": np.zeros(1)}])
+        run(tmp_path, [{"x": np.zeros(1)}])
 
 
-def test_a_folder_that_exists_or_an_unknown_format_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"format": "onnx"}, "`format` must be one of .*'litert'.*'onnx'"),
+        (
+            {"quantize": "int8"},
+            "`quantize` must be None, or 'int8' with",
+        ),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer"),
+        ({"complex_inputs": "pairs"}, "`complex_inputs` must be one of"),
+        (
+            {"complex_inputs": "complex64"},
+            "joins inputs called NAME_real and",
+        ),
+        ({"format": "litert", "complex_inputs": "complex64"}, "no complex inputs"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        cvzoo.export(small_model(), tmp_path / "served", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_exist_are_kept_unless_they_are_exports(tmp_path, in_this_process):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("chapter 1")
     with pytest.raises(ValueError, match="exists. Give another folder"):
-        cvzoo.export(small_model(), tmp_path)
-    with pytest.raises(ValueError, match="`format` must be one of"):
-        cvzoo.export(small_model(), tmp_path / "served", format="onnx")
+        cvzoo.export(small_model(), tmp_path / "mine")
+    with pytest.raises(ValueError, match="is no export: it has no export.json"):
+        cvzoo.export(small_model(), tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "chapter 1"
+    for hidden in (12, 5):
+        report = cvzoo.export(
+            small_model(hidden=hidden), tmp_path / "x", overwrite=True
+        )
+    assert json.loads((tmp_path / "x" / "export.json").read_text()) == report
+
+
+def test_a_path_of_a_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a folder to make, with model.tflite in it"):
+        cvzoo.export(small_model(), tmp_path / "a.tflite", format="litert")
+
+
+def test_a_model_that_was_not_built_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="has no shapes yet"):
+        cvzoo.export(keras.Sequential([keras.layers.Dense(2)]), tmp_path / "x")
+
+
+def test_layers_that_always_draw_numbers_are_refused_by_name(tmp_path):
+    class AlwaysNoisy(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + keras.random.normal(keras.ops.shape(inputs))
+
+    x = keras.Input((4,), name="x")
+    y = AlwaysNoisy(name="noisy")(x)
+    with pytest.raises(ExportError, match="random numbers.*noisy"):
+        cvzoo.export(keras.Model(x, keras.layers.Dense(2)(y)), tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_must_be_as_many_as_scores(tmp_path):
+    with pytest.raises(ExportError, match="2 classes need one output of as many"):
+        cvzoo.export(small_model(), tmp_path / "served", classes=["a", "b"])
 
 
 def test_names_that_cannot_be_served_are_refused(tmp_path):
@@ -105,3 +336,197 @@ def test_names_that_cannot_be_served_are_refused(tmp_path):
     twice = keras.Model(x, [dense(x), dense(keras.layers.ReLU()(x))])
     with pytest.raises(ExportError, match=r"outputs \['d', 'd'\]"):
         cvzoo.export(twice, tmp_path / "served")
+
+
+def test_layers_that_litert_cannot_run_are_named(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    x = keras.Input((1000, 1), name="x")
+    z = cvzoo.layers.FourierFeatures(axes=1, name="spectrum")(x)
+    model = keras.Model(x, cvzoo.layers.FromComplex("modulus")(z))
+    with pytest.raises(ExportError, match="spectrum.*1000"):
+        cvzoo.export(model, tmp_path / "served", format="litert")
+    x = keras.Input((1000,), name="x")
+    z = cvzoo.layers.STFT(frame_length=64, frame_step=32, name="frames")(x)
+    model = keras.Model(x, cvzoo.layers.FromComplex("modulus")(z))
+    with pytest.raises(ExportError, match="RFFT of layer 'frames'"):
+        cvzoo.export(model, tmp_path / "served", format="litert")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_runtime_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ExportError, match=r'pip install "cvzoo\[litert\]"'):
+        cvzoo.export(small_model(), tmp_path / "served", format="litert")
+
+
+# Parts
+
+
+def test_what_depends_on_weights_alone_is_not_in_the_served_graph():
+    x = keras.Input((256,))
+    layer = cvzoo.layers.DiagonalCirculant(256)
+    model = keras.Model(x, layer(x))
+    parts = splitting.split(model, "tf_saved_model")
+    kinds = [op.type for op in parts.serve.graph.get_operations()]
+    # The input's transform, and no kernel's.
+    assert kinds.count("RFFT") == 1 and kinds.count("IRFFT") == 1
+    spectra = [one for one in parts.prepared() if one.dtype == tf.complex64]
+    expected = np.fft.rfft(layer.circulant.numpy().astype(np.float64))
+    np.testing.assert_allclose(spectra[0], expected, atol=1e-5)
+    inputs = np.random.default_rng(0).normal(size=(2, 256)).astype(np.float32)
+    (outputs,) = parts.serve(tf.constant(inputs), *parts.prepared())
+    np.testing.assert_allclose(outputs, model(inputs), atol=1e-5)
+
+
+floats = st.sampled_from([0.0, 0.0, 0.0, 1.0, -0.375, 65504.0, 1.1, -7e30])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=9), elements=floats)
+)
+def test_streams_give_back_every_bit(values):
+    stream = streams.encode(values)
+    found = streams.decode(stream, tf.constant(stream.data)).numpy()
+    assert found.shape == values.shape
+    np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "float64"])
+def test_streams_of_other_types(dtype):
+    values = np.arange(12).reshape(3, 4).astype(dtype)
+    stream = streams.encode(values)
+    found = streams.decode(stream, tf.constant(stream.data)).numpy()
+    assert found.dtype == values.dtype
+    np.testing.assert_array_equal(found, values)
+
+
+def test_streams_of_sparse_kernels_are_small():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(512, 512)).astype(np.float32)
+    values[generator.random(values.shape) > 0.02] = 0
+    stream = streams.encode(values)
+    assert len(stream.data) < 5 * np.count_nonzero(values)
+    # As `zlib` reads it, without TensorFlow.
+    gaps = np.frombuffer(zlib.decompress(stream.data[: stream.gaps]), np.uint8)
+    gaps = gaps.reshape(4, -1).T.copy().view("<u4").ravel()
+    places = np.cumsum(gaps.astype(np.int64) + 1) - 1
+    np.testing.assert_array_equal(places, np.flatnonzero(values))
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("lead", [(), (3,)])
+def test_products_without_zeros_are_those_of_the_layer(is_complex, lead):
+    generator = np.random.default_rng(0)
+    shape = (*lead, 10)
+    if is_complex:
+        inputs = [keras.Input(shape), keras.Input(shape)]
+        layer = cvzoo.layers.ComplexDense(6, activation="tanh")
+    else:
+        inputs, layer = keras.Input(shape), keras.layers.Dense(6, activation="tanh")
+    model = keras.Model(inputs, layer(inputs))
+    for variable in layer.weights:
+        values = generator.normal(size=variable.shape)
+        variable.assign(values * (generator.random(values.shape) < 0.3))
+    cheap = costs.Costs(place=0.0, sparse_multiply=0.0, read=1.0)
+    found, chosen = kernels.choose(model, 1, "tf_saved_model", cheap)
+    assert set(chosen.values()) == {"sparse"}
+    given = [generator.normal(size=(4, *shape)).astype(np.float32) for _ in "ab"]
+    given = given if is_complex else given[0]
+    for left, right in zip(
+        keras.tree.flatten(found(given)), keras.tree.flatten(model(given)), strict=True
+    ):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_the_cheapest_way_is_taken():
+    x = keras.Input((64,))
+    model = keras.Model(x, cvzoo.layers.DiagonalCirculant(64, name="dc")(x))
+    dear = costs.Costs(transform_call=1e6)
+    assert kernels.choose(model, 1, "tf_saved_model", dear)[1] == {"dc": "dense"}
+    cheap = costs.Costs(transform_call=0.0, point=0.0)
+    assert kernels.choose(model, 1, "tf_saved_model", cheap)[1] == {"dc": "transform"}
+
+
+def test_measured_costs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("CVZOO_HOME", str(tmp_path))
+    assert costs.load() == costs.Costs()
+    table = costs.Costs(call=1.5)
+    costs.save(table)
+    assert costs.load() == table
+    costs.path().write_text("{")
+    assert costs.load() == costs.Costs()
+
+
+@pytest.mark.parametrize("size", [28, 128, 1000, 1152])
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_circulant_layers_run_in_litert(size, is_complex, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    if is_complex:
+        pair = [keras.Input((size,), name=name) for name in ("a_real", "a_imag")]
+        outputs = cvzoo.layers.ComplexDiagonalCirculant(size)(pair)
+        model = keras.Model(pair, cvzoo.layers.FromComplex("real")(outputs))
+    else:
+        x = keras.Input((size,), name="x")
+        model = keras.Model(x, cvzoo.layers.DiagonalCirculant(size)(x))
+    report = cvzoo.export(model, tmp_path / "served", format="litert")
+    assert report["max_abs_error"] <= 1e-4
+    is_small = size * size * (4 if is_complex else 1) <= costs.LITERT_MATRIX
+    assert set(report["layers"].values()) == {"dense" if is_small else "transform"}
+
+
+# What TensorFlow Serving looks for
+
+
+def fields(message):
+    """`(number, bytes)` of a message whose fields are all of bytes."""
+    place, found = 0, []
+    while place < len(message):
+        numbers = []
+        for _ in range(2):
+            number, shift = 0, 0
+            while True:
+                byte = message[place]
+                place += 1
+                number |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    break
+            numbers.append(number)
+        key, size = numbers
+        assert key & 7 == 2
+        found.append((key >> 3, message[place : place + size]))
+        place += size
+    return found
+
+
+def test_warm_up_requests_are_prediction_logs(served):
+    folder, _ = served
+    file = folder / "assets.extra" / "tf_serving_warmup_requests"
+    (record,) = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    ((number, log),) = fields(record)
+    assert number == 6  # predict_log
+    ((number, request),) = fields(log)
+    assert number == 1  # request
+    (model, entry) = fields(request)
+    assert model == (1, b"\x1a\x0fserving_default")  # signature_name
+    assert entry[0] == 2  # inputs
+    (key, value) = fields(entry[1])
+    assert key == (1, b"signal") and value[0] == 2
+    proto = type(tf.make_tensor_proto(0)).FromString(value[1])
+    assert tf.make_ndarray(proto).shape == (1, 6, 2)
+
+
+def test_the_batching_config_is_there(served):
+    text = (served[0] / "batching_params.pbtxt").read_text()
+    assert "max_batch_size { value: 64 }" in text
+
+
+def test_operations_that_serving_does_not_know_are_refused(monkeypatch):
+    assert {"MatMul", "RFFT", "DecodeCompressed"} <= serving.known_operations()
+    known = serving.known_operations() - {"MatMul"}
+    monkeypatch.setattr(serving, "known_operations", lambda: known)
+    function = tf.function(lambda x: tf.matmul(x, x))
+    graph = function.get_concrete_function(tf.TensorSpec((2, 2))).graph
+    with pytest.raises(ExportError, match=r"does not know.*\['MatMul'\]"):
+        serving.check_operations(graph)

@@ -94,7 +94,7 @@ def check_preset(workdir):
 def check_saved_model(workdir, out):
     """Exports the preset and asks it about one image in a process without cvzoo."""
     import cvzoo
-    from cvzoo.exporting import run_saved_model
+    from cvzoo.exporting import verification
     from training import datasets, run_folder
 
     folder = out / "saved_model"
@@ -103,7 +103,8 @@ def check_saved_model(workdir, out):
     exported = cvzoo.export(model, folder)
     data = datasets.open_data(run_folder.read_config(workdir))
     images, labels = data.arrays("test", first=1)
-    (served,) = run_saved_model(folder, [{"pixels": images}])
+    batch = {"pixels": images}
+    (served,), _ = verification.run(folder, [batch], "tf_saved_model")
     console.print(
         f"SavedModel in {folder}, run by a process that imports tensorflow only: "
         f"it reads a {served['logits'].argmax()}, the writer meant a {int(labels[0])}."

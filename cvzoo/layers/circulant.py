@@ -16,7 +16,7 @@ from cvzoo.layers.structured.base import (
     padded,
     serialized,
 )
-from cvzoo.ops.circulant import leading
+from cvzoo.ops.shapes import leading
 
 RECTANGULAR = ("pad", "blocks")
 ORDERS = ("circulant_first", "diagonal_first")

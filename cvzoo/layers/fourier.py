@@ -59,13 +59,16 @@ class FourierFeatures(keras.layers.Layer):
                 "Received a complex tensor: put `cvzoo.layers.ToComplex()` before it."
             )
         else:
-            pair = inputs, kops.zeros_like(inputs)
-        pair = tuple(kops.cast(part, "float32") for part in pair)
-        pair = ops.fourier(pair, self.axes, self.norm)
+            pair = inputs, None
+        pair = tuple(
+            part if part is None else kops.cast(part, "float32") for part in pair
+        )
+        try:
+            pair = ops.fourier(pair, self.axes, self.norm)
+        except ValueError as error:
+            raise ValueError(f"FourierFeatures '{self.name}': {error}") from error
         if self.shift:
-            shape = kops.shape(pair[0])
-            steps = [shape[axis] // 2 for axis in self.axes]
-            pair = tuple(kops.roll(part, steps, self.axes) for part in pair)
+            pair = tuple(ops.shifted(part, self.axes) for part in pair)
         return tuple(kops.cast(part, self.compute_dtype) for part in pair)
 
     def compute_output_shape(self, input_shape):

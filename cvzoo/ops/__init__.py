@@ -47,6 +47,7 @@ from cvzoo.ops.pairs import (
     is_complex,
     modulus,
     phase,
+    shifted,
     square_pair,
     squared_modulus,
     twice_the_phase,

@@ -9,7 +9,9 @@ since there is no transform in half precision.
 import keras
 from keras import ops
 
+from cvzoo.ops import real_transforms, targets
 from cvzoo.ops.products import complex_multiply
+from cvzoo.ops.shapes import leading
 
 # Of spectra: sums over the blocks of the inputs.
 BLOCKS = "...qf,pqf->...pf"
@@ -34,7 +36,9 @@ def circulant_product(inputs, kernel, transpose=False):
     inputs, kernel = wide(inputs, dtype), wide(kernel, dtype)
     if transpose:
         kernel = reverse(kernel)
-    if keras.backend.backend() == "tensorflow":
+    if targets.is_litert():
+        (outputs,) = real_transforms.circulant_products([inputs], [kernel])
+    elif keras.backend.backend() == "tensorflow":
         outputs = _tensorflow_product()(inputs, kernel)
     else:
         spectrum = complex_multiply(ops.rfft(inputs), ops.rfft(kernel))
@@ -58,7 +62,9 @@ def complex_circulant_product(inputs, kernel, transpose=False):
     kernel = tuple(wide(part, dtype) for part in kernel)
     if transpose:
         kernel = tuple(reverse(part) for part in kernel)
-    if keras.backend.backend() == "tensorflow":
+    if targets.is_litert():
+        outputs = real_transforms.circulant_products(inputs, kernel)
+    elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         spectra = [tf.signal.fft(tf.complex(*pair)) for pair in (inputs, kernel)]
@@ -83,7 +89,9 @@ def block_circulant_product(inputs, kernel):
     inputs, kernel = wide(inputs, dtype), wide(kernel, dtype)
     rows, columns, size = kernel.shape
     blocks = ops.reshape(inputs, (*leading(inputs), columns, size))
-    if keras.backend.backend() == "tensorflow":
+    if targets.is_litert():
+        (outputs,) = real_transforms.circulant_products([blocks], [kernel], _sums)
+    elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         spectrum = tf.einsum(BLOCKS, tf.signal.rfft(blocks), tf.signal.rfft(kernel))
@@ -111,7 +119,9 @@ def complex_block_circulant_product(inputs, kernel):
     rows, columns, size = kernel[0].shape
     shape = leading(inputs[0])
     blocks = [ops.reshape(part, (*shape, columns, size)) for part in inputs]
-    if keras.backend.backend() == "tensorflow":
+    if targets.is_litert():
+        outputs = real_transforms.circulant_products(blocks, kernel, _sums)
+    elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         spectra = [tf.signal.fft(tf.complex(*pair)) for pair in (blocks, kernel)]
@@ -142,15 +152,6 @@ def wide(tensor, dtype):
     return ops.cast(tensor, "float64" if is_double else "float32")
 
 
-def leading(tensor):
-    """Shape without the last axis, with -1 for one size that is not known."""
-    shape = ops.shape(tensor)[:-1]
-    unknown = [place for place, size in enumerate(tensor.shape[:-1]) if size is None]
-    if len(unknown) == 1:
-        return [-1 if place == unknown[0] else one for place, one in enumerate(shape)]
-    return shape
-
-
 def _sums(blocks, kernel):
     """Sums of `BLOCKS`, of pairs."""
     (a, b), (u, v) = blocks, kernel
@@ -176,7 +177,6 @@ def _tensorflow_product():
     """
     import tensorflow as tf
 
-    @tf.custom_gradient
     def product(inputs, kernel):
         size = [kernel.shape[-1]]
         spectrum, response = tf.signal.rfft(inputs), tf.signal.rfft(kernel)
@@ -191,4 +191,6 @@ def _tensorflow_product():
 
         return tf.signal.irfft(spectrum * response, size), gradient
 
-    return product
+    if not targets.needs_gradients():
+        return lambda inputs, kernel: product(inputs, kernel)[0]
+    return tf.custom_gradient(product)

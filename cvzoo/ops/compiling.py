@@ -4,10 +4,15 @@ import functools
 
 import keras
 
+from cvzoo.ops import targets
+
 
 def compiler():
-    """A decorator that compiles a function of tensors, with the TensorFlow backend."""
-    if keras.backend.backend() != "tensorflow":
+    """A decorator that compiles a function of tensors, with the TensorFlow backend.
+
+    Exports are left as they are: servers need not have XLA.
+    """
+    if keras.backend.backend() != "tensorflow" or not targets.needs_gradients():
         return lambda function: function
     import tensorflow as tf
 

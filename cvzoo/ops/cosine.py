@@ -10,7 +10,8 @@ float32, or in float64 for such inputs.
 import numpy as np
 from keras import ops
 
-from cvzoo.ops.circulant import leading, wide
+from cvzoo.ops.circulant import wide
+from cvzoo.ops.shapes import leading
 
 
 def cosine_transform(inputs):

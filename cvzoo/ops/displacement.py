@@ -14,9 +14,10 @@ dense matrix vector multiplication.
 
 from keras import ops
 
-from cvzoo.ops.circulant import leading, wide
+from cvzoo.ops.circulant import wide
 from cvzoo.ops.krylov import subdiagonal_krylov, tridiagonal_krylov
 from cvzoo.ops.polynomials import polynomial_products, transposed_products
+from cvzoo.ops.shapes import leading
 
 
 def toeplitz_like_product(inputs, left, right, corner=True):

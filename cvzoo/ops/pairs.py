@@ -7,6 +7,8 @@ and dtype. All pair arithmetic of the package lives here.
 import keras
 from keras import ops
 
+from cvzoo.ops import real_transforms, targets
+
 
 def check_pair(inputs, receiver):
     """Raises unless `inputs` is a pair: two real tensors of one shape and dtype.
@@ -111,7 +113,7 @@ def fourier(pair, axes, norm="backward"):
     """Discrete Fourier transform over one or two axes of a pair.
 
     Args:
-        pair: Pair of float32 tensors.
+        pair: Pair of float32 tensors; the second is `None` of a real one.
         axes: One or two axes.
         norm: `"backward"` (no scaling) or `"ortho"` (divided by the square root
             of the number of points), as in `numpy.fft`.
@@ -120,12 +122,28 @@ def fourier(pair, axes, norm="backward"):
     axes = [axis % rank for axis in axes]
     order = [axis for axis in range(rank) if axis not in axes] + axes
     inverse = [order.index(axis) for axis in range(rank)]
-    pair = tuple(ops.transpose(part, order) for part in pair)
-    pair = ops.fft(pair) if len(axes) == 1 else ops.fft2(pair)
+    real, imag = (part if part is None else ops.transpose(part, order) for part in pair)
+    if targets.is_litert():
+        pair = real_transforms.fourier((real, imag), len(axes))
+    else:
+        pair = real, ops.zeros_like(real) if imag is None else imag
+        pair = ops.fft(pair) if len(axes) == 1 else ops.fft2(pair)
     if norm == "ortho":
         points = ops.cast(ops.prod(ops.shape(pair[0])[-len(axes) :]), pair[0].dtype)
         pair = tuple(part / ops.sqrt(points) for part in pair)
     return tuple(ops.transpose(part, inverse) for part in pair)
+
+
+def shifted(tensor, axes):
+    """A tensor with zero frequency in the middle, as `numpy.fft.fftshift` does."""
+    for axis in axes:
+        size = ops.shape(tensor)[axis]
+        if targets.is_litert():  # which has no operation for it
+            last = ops.split(tensor, [size - size // 2], axis)
+            tensor = ops.concatenate(last[::-1], axis)
+        else:
+            tensor = ops.roll(tensor, size // 2, axis)
+    return tensor
 
 
 def square_pair(pair, dtype=None):

@@ -16,6 +16,8 @@ import functools
 import keras
 from keras import ops
 
+from cvzoo.ops import targets
+
 
 def complex_product(multiply, left, right, conjugate=None):
     """`left · right` for a real bilinear map, with three real products (Gauss).
@@ -196,7 +198,7 @@ def _product(multiply, left, right, conjugate):
 
 
 def _gradients_are_convolutions(inputs, kernel, arguments):
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or not targets.needs_gradients():
         return False
     import tensorflow as tf
 

@@ -1,0 +1,97 @@
+"""LiteRT files of built-in operations, zeros left out."""
+
+import importlib.util
+
+from cvzoo.exporting import saved_model, splitting
+from cvzoo.exporting.errors import ExportError
+
+FILE = "model.tflite"
+LABELS = "labels.txt"
+# Of the transforms it has RFFT2D alone.
+_MISSING = {
+    f"{inverse}{real}FFT{rank}"
+    for inverse in ("", "I")
+    for real in ("", "R")
+    for rank in ("", "2D", "3D")
+} - {"RFFT2D"}
+
+
+def check_installed():
+    """Raises where LiteRT is missing, which the result is compared in."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise ExportError(
+            'LiteRT is needed to compare the export in: pip install "cvzoo[litert]"'
+        )
+
+
+def write(model, served, folder, batch_size, quantize, examples):
+    """Writes `model.tflite`, and `labels.txt` where there are classes.
+
+    Args:
+        model: A Functional model.
+        served: `signatures.Served`.
+        folder: An empty folder.
+        batch_size, examples: Not used.
+        quantize: `None` or `"int8"`.
+    """
+    import tensorflow as tf
+
+    try:
+        parts = splitting.split(model, "litert")
+    except ValueError as error:
+        raise ExportError(f"LiteRT cannot run this network: {error}") from error
+    saved_model.check_deterministic(parts, model)
+    _check_transforms(parts.serve.graph, model)
+    prepared = [value.numpy() for value in parts.prepared()]
+
+    def infer(inputs):
+        return list(parts.serve(*inputs, *map(tf.constant, prepared)))
+
+    module = tf.Module()
+    specs = {
+        name: tf.TensorSpec(shape, dtype, name)
+        for name, (shape, dtype) in served.inputs.items()
+    }
+
+    @tf.function(autograph=False)
+    def serve(**inputs):
+        return dict(zip(served.outputs, infer(served.flat(inputs)), strict=True))
+
+    module.serve = serve
+    concrete = serve.get_concrete_function(**specs)
+    (folder / FILE).write_bytes(_converted(module, concrete, quantize))
+    if served.classes:
+        text = "".join(f"{one}\n" for one in served.classes)
+        (folder / LABELS).write_text(text, encoding="utf-8")
+
+
+def _check_transforms(graph, model):
+    """Raises where there are transforms that LiteRT does not have, by layer."""
+    found = {
+        f"{operation.type} of layer '{splitting.layer_of(operation, model)}'"
+        for operation in graph.get_operations()
+        if operation.type in _MISSING
+    }
+    if found:
+        raise ExportError(
+            f"LiteRT has no built-in operation for {', '.join(sorted(found))}. Nothing "
+            "was kept."
+        )
+
+
+def _converted(module, concrete, quantize):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    # Its runtime refuses weights that are sparse and of 8 bits.
+    converter.optimizations = [
+        tf.lite.Optimize.DEFAULT if quantize else tf.lite.Optimize.EXPERIMENTAL_SPARSITY
+    ]
+    try:
+        return converter.convert()
+    except Exception as error:  # of many classes, some of them private
+        raise ExportError(
+            "LiteRT has no built-in operations for this network. Nothing was kept. "
+            f"Its converter says: {str(error)[:1000]}"
+        ) from error

@@ -1,0 +1,33 @@
+"""Runs a LiteRT file on inputs in a process that imports numpy and ai_edge_litert only.
+
+Run as text, and with the files, that `run_saved_model` tells of.
+"""
+
+import statistics
+import sys
+import time
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+CALLS = 9
+
+folder, inputs_file, outputs_file = sys.argv[1:]
+serve = Interpreter(f"{folder}/model.tflite", num_threads=1).get_signature_runner()
+batches = {}
+with np.load(inputs_file) as stored:
+    for key in stored.files:
+        number, _, name = key.partition("/")
+        batches.setdefault(int(number), {})[name] = stored[key]
+outputs, milliseconds = {}, []
+for number in sorted(batches):
+    for name, value in serve(**batches[number]).items():
+        outputs[f"{number}/{name}"] = value
+    times = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        serve(**batches[number])
+        times.append(1000 * (time.perf_counter() - start))
+    milliseconds.append(statistics.median(times))
+assert not {"cvzoo", "tensorflow"} & set(sys.modules), "nothing else may be imported"
+np.savez(outputs_file, milliseconds=milliseconds, **outputs)

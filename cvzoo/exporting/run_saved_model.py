@@ -1,0 +1,35 @@
+"""Runs a SavedModel on inputs in a process that imports tensorflow and never cvzoo.
+
+Run as text, `python -c "$(cat run_saved_model.py)" FOLDER INPUTS.npz OUTPUTS.npz`, so
+that this folder does not come onto the import path. The arrays of the files are named
+`<number of the batch>/<name>`; `milliseconds` has the median time of a call of each.
+"""
+
+import statistics
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+CALLS = 9
+
+folder, inputs_file, outputs_file = sys.argv[1:]
+serve = tf.saved_model.load(folder).signatures["serving_default"]
+batches = {}
+with np.load(inputs_file) as stored:
+    for key in stored.files:
+        number, _, name = key.partition("/")
+        batches.setdefault(int(number), {})[name] = tf.constant(stored[key])
+outputs, milliseconds = {}, []
+for number in sorted(batches):
+    for name, value in serve(**batches[number]).items():
+        outputs[f"{number}/{name}"] = value.numpy()
+    times = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        serve(**batches[number])
+        times.append(1000 * (time.perf_counter() - start))
+    milliseconds.append(statistics.median(times))
+assert "cvzoo" not in sys.modules, "this process must not import cvzoo"
+np.savez(outputs_file, milliseconds=milliseconds, **outputs)

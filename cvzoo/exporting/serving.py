@@ -1,0 +1,101 @@
+"""What TensorFlow Serving looks for beside a SavedModel, and what it can run."""
+
+import functools
+from pathlib import Path
+
+# Operations that TensorFlow 2.20 knows, as the newest Serving does; a line each.
+_KNOWN = Path(__file__).with_name("serving_operations.txt")
+_SERVING = "2.20"
+WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
+BATCHING = "batching_params.pbtxt"
+SMALLEST_BATCH = 64
+# Of the messages `PredictionLog`, `PredictLog`, `PredictRequest`, `ModelSpec` and of an
+# entry of a map: numbers of the fields that are written.
+_PREDICT_LOG, _REQUEST, _MODEL, _INPUTS, _SIGNATURE = 6, 1, 1, 2, 3
+_KEY, _VALUE = 1, 2
+
+
+@functools.cache
+def known_operations():
+    """Names of the operations that TensorFlow Serving can run."""
+    return frozenset(_KNOWN.read_text(encoding="utf-8").split())
+
+
+def check_operations(graph):
+    """Raises where a graph, or a function in it, has an operation that is too new."""
+    from cvzoo.exporting.errors import ExportError
+
+    definition = graph.as_graph_def()
+    nodes = [*definition.node]
+    for function in definition.library.function:
+        nodes += function.node_def
+    functions = {one.signature.name for one in definition.library.function}
+    found = {node.op for node in nodes} - functions - known_operations()
+    if found:
+        raise ExportError(
+            f"TensorFlow Serving {_SERVING} does not know operations of this network: "
+            f"{sorted(found)}."
+        )
+
+
+def write_warmup(folder, requests):
+    """Requests that a server runs before it says that the model is ready.
+
+    Args:
+        folder: The SavedModel.
+        requests: `(signature, inputs)` of each, inputs being name → `(shape, dtype)`;
+            they are zeros.
+    """
+    import tensorflow as tf
+
+    path = Path(folder, WARMUP)
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests:
+            writer.write(_prediction_log(signature, inputs))
+
+
+def write_batching(folder, batch_size):
+    """How a server makes batches of requests: read with
+    `--enable_batching --enable_per_model_batching_params`.
+
+    Args:
+        folder: The SavedModel.
+        batch_size: Examples of a batch, at most.
+    """
+    text = (
+        f"max_batch_size {{ value: {batch_size} }}\n"
+        "batch_timeout_micros { value: 1000 }\n"
+        "max_enqueued_batches { value: 100 }\n"
+        "num_batch_threads { value: 2 }\n"
+    )
+    Path(folder, BATCHING).write_text(text, encoding="utf-8")
+
+
+def _prediction_log(signature, inputs):
+    """A `PredictionLog` of one request, in the wire format of protocol buffers.
+
+    Its classes are in a package that is tied to older releases of TensorFlow.
+    """
+    import tensorflow as tf
+
+    request = _field(_MODEL, _field(_SIGNATURE, signature.encode()))
+    for name, (shape, dtype) in inputs.items():
+        # One value stands for all.
+        tensor = tf.make_tensor_proto(0, dtype, shape).SerializeToString()
+        entry = _field(_KEY, name.encode()) + _field(_VALUE, tensor)
+        request += _field(_INPUTS, entry)
+    return _field(_PREDICT_LOG, _field(_REQUEST, request))
+
+
+def _field(number, content):
+    """A field of bytes: its number and type, its length, its content."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number):
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])

@@ -1,0 +1,229 @@
+"""What an export offers: inputs and outputs by name, and names of classes."""
+
+import keras
+import numpy as np
+
+from cvzoo.exporting.errors import ExportError
+
+DEFAULT = "serving_default"
+LABELS = "labels.txt"
+# Ways in which the two parts of a complex input are given as one.
+COMPLEX_INPUTS = (None, "complex64", "last_axis")
+_REAL, _IMAG = "_real", "_imag"
+TOP = 5
+# Sizes that a model leaves open, in what is run for a try.
+UNKNOWN = 7
+
+
+class Served:
+    """A model's inputs and outputs as they are served.
+
+    Args:
+        model: A Functional model.
+        classes: Names of the classes, or none.
+        outputs: What scores are: `"one class"`, `"each class"` or `"values"`.
+        logits: Whether they are logits.
+        complex_inputs: One of `COMPLEX_INPUTS`.
+
+    Attributes:
+        inputs: Name → `(shape, dtype)`.
+        outputs: Names, in the order of the model's outputs.
+    """
+
+    def __init__(
+        self, model, classes=(), outputs="values", logits=True, complex_inputs=None
+    ):
+        if complex_inputs not in COMPLEX_INPUTS:
+            raise ValueError(
+                f"`complex_inputs` must be one of {COMPLEX_INPUTS}. Received: "
+                f"{complex_inputs!r}"
+            )
+        self.classes, self.kind, self.logits = list(classes), outputs, logits
+        self.outputs = model.output_names
+        self._complex = complex_inputs
+        # For each served input, the places of the model's that it stands for.
+        self._places = _joined(model) if complex_inputs else _single(model)
+        self.inputs = {
+            name: self._spec(model, places) for name, places in self._places.items()
+        }
+        self._check(model)
+
+    def _spec(self, model, places):
+        tensor = model.inputs[places[0]]
+        shape, dtype = tuple(tensor.shape), str(tensor.dtype)
+        if len(places) == 1:
+            return shape, dtype
+        if self._complex == "complex64":
+            return shape, "complex64"
+        return (*shape, 2), dtype
+
+    def _check(self, model):
+        names = list(self.inputs)
+        unique = len(set(self.outputs)) == len(self.outputs)
+        if not unique or not all(name.isidentifier() for name in names):
+            raise ExportError(
+                "Inputs and outputs are served under their names: input names must be "
+                "identifiers, and each output needs a layer of its own. Received "
+                f"inputs {names}, outputs {self.outputs}."
+            )
+        if self.classes and self.kind != "values":
+            shapes = [tuple(one.shape) for one in model.outputs]
+            if len(shapes) != 1 or shapes[0][-1] != len(self.classes):
+                raise ExportError(
+                    f"{len(self.classes)} classes need one output of as many scores. "
+                    f"Received: outputs of {shapes}"
+                )
+
+    @property
+    def labelled(self):
+        """Name of the signature that says names of classes, or `None`."""
+        if not self.classes:
+            return None
+        return {"one class": "classify", "each class": "transcribe"}.get(self.kind)
+
+    def flat(self, given):
+        """The model's inputs, in order, from those that are served, by name."""
+        import tensorflow as tf
+
+        found = {}
+        for name, places in self._places.items():
+            value = given[name]
+            if len(places) == 1:
+                parts = [value]
+            elif self._complex == "complex64":
+                parts = [tf.math.real(value), tf.math.imag(value)]
+            else:
+                parts = [value[..., 0], value[..., 1]]
+            found |= dict(zip(places, parts, strict=True))
+        return [found[place] for place in sorted(found)]
+
+    def shapes(self, batch_size):
+        """Name → shape and type of a batch; unknown sizes are `UNKNOWN`."""
+        return {
+            name: ((batch_size, *(size or UNKNOWN for size in shape[1:])), dtype)
+            for name, (shape, dtype) in self.inputs.items()
+        }
+
+    def named(self, flat):
+        """The inverse: served inputs by name, as numpy arrays."""
+        found = {}
+        for name, places in self._places.items():
+            parts = [np.asarray(flat[place]) for place in places]
+            if len(parts) == 1:
+                found[name] = parts[0]
+            elif self._complex == "complex64":
+                found[name] = (parts[0] + 1j * parts[1]).astype(np.complex64)
+            else:
+                found[name] = np.stack(parts, axis=-1)
+        return found
+
+    def signatures(self, infer, scratch):
+        """Concrete functions by name, and what they need to be kept.
+
+        Args:
+            infer: Function of the model's inputs, a list, that returns its outputs.
+            scratch: Folder for the file of labels, until the SavedModel is written.
+        """
+        import tensorflow as tf
+
+        specs = {
+            name: tf.TensorSpec(shape, dtype, name)
+            for name, (shape, dtype) in self.inputs.items()
+        }
+
+        @tf.function(autograph=False)
+        def serve(**inputs):
+            return dict(zip(self.outputs, infer(self.flat(inputs)), strict=True))
+
+        concrete = serve.get_concrete_function(**specs)
+        found, kept = {DEFAULT: concrete}, tf.Module()
+        if self.labelled:
+            file = scratch / LABELS
+            file.write_text("".join(f"{one}\n" for one in self.classes), "utf-8")
+            kept.labels = _table(str(file))
+            told = self._named if self.kind == "one class" else self._sounding
+
+            @tf.function(autograph=False)
+            def labelled(**inputs):
+                (scores,) = concrete(**inputs).values()
+                return told(scores, kept.labels)
+
+            found[self.labelled] = labelled.get_concrete_function(**specs)
+        return kept, found
+
+    def _named(self, scores, labels):
+        """The likeliest classes, likeliest first."""
+        import tensorflow as tf
+
+        probable = tf.nn.softmax(scores) if self.logits else scores
+        values, places = tf.math.top_k(probable, min(TOP, len(self.classes)))
+        names = labels.lookup(tf.cast(places, tf.int64))
+        return {"classes": names, "probabilities": values}
+
+    def _sounding(self, scores, labels):
+        """All classes with their probabilities, for each example."""
+        import tensorflow as tf
+
+        probable = tf.sigmoid(scores) if self.logits else scores
+        names = labels.lookup(tf.range(len(self.classes), dtype=tf.int64))
+        # So that every output has an example's axis first, as servers ask for.
+        names = tf.broadcast_to(names, tf.shape(probable))
+        return {"classes": names, "probabilities": probable}
+
+
+def _single(model):
+    return {tensor.name: [place] for place, tensor in enumerate(model.inputs)}
+
+
+def _joined(model):
+    """Served name → places; the two parts of a complex input are one."""
+    names = [tensor.name for tensor in model.inputs]
+    found = {}
+    for place, name in enumerate(names):
+        stem = name.removesuffix(_REAL)
+        if name.endswith(_REAL) and stem + _IMAG in names:
+            found[stem] = [place, names.index(stem + _IMAG)]
+        elif not (name.endswith(_IMAG) and name.removesuffix(_IMAG) + _REAL in names):
+            found[name] = [place]
+    if all(len(places) == 1 for places in found.values()):
+        raise ValueError(
+            "`complex_inputs` joins inputs called NAME_real and NAME_imag. Received "
+            f"inputs: {names}"
+        )
+    return found
+
+
+def _table(file):
+    """Place → label, from a file with a label in each line."""
+    import tensorflow as tf
+
+    initializer = tf.lookup.TextFileInitializer(
+        file,
+        tf.int64,
+        tf.lookup.TextFileIndex.LINE_NUMBER,
+        tf.string,
+        tf.lookup.TextFileIndex.WHOLE_LINE,
+    )
+    return tf.lookup.StaticHashTable(initializer, "")
+
+
+def random_inputs(shapes, generator):
+    """Random values of served inputs, by name, as `Served.shapes` has them."""
+    return {name: _random(generator, *one) for name, one in shapes.items()}
+
+
+def _random(generator, shape, dtype):
+    if "int" in dtype:
+        return generator.integers(0, 100, size=shape).astype(dtype)
+    values = generator.uniform(size=shape)
+    if "complex" in dtype:
+        values = values + 1j * generator.uniform(size=shape)
+    return values.astype(dtype)
+
+
+def expected(model, served, given):
+    """The model's own outputs for served inputs, name → numpy array."""
+    flat = served.flat(given)
+    outputs = model(keras.tree.pack_sequence_as(model.input, flat), training=False)
+    values = map(keras.ops.convert_to_numpy, keras.tree.flatten(outputs))
+    return dict(zip(served.outputs, values, strict=True))

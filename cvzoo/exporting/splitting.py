@@ -1,0 +1,139 @@
+"""A network's inference in two parts: what depends on its weights alone, and the rest.
+
+The first part runs once, when an export is loaded: spectra of circulant kernels, sums
+and casts of kernels, places of what is not zero. The second runs at every call. Which
+is which, the graph tells: an operation whose inputs are weights and constants belongs
+to the first part. No layer needs to know.
+"""
+
+import re
+from typing import NamedTuple
+
+import keras
+
+from cvzoo import sparsity
+from cvzoo.ops import targets
+
+
+class Split(NamedTuple):
+    """The two parts.
+
+    Attributes:
+        weights: The model's variables.
+        prepare: For each tensor that the first part hands over, the places of the
+            weights that it is made of, and the concrete function that makes it.
+        serve: Concrete function of the inputs, then of those tensors, that returns the
+            outputs.
+    """
+
+    weights: list
+    prepare: list
+    serve: object
+
+    def prepared(self):
+        """The values of the tensors that the first part hands over."""
+        import tensorflow as tf
+
+        return [
+            function(
+                *(tf.convert_to_tensor(self.weights[one].value) for one in places)
+            )[0]
+            for places, function in self.prepare
+        ]
+
+
+def split(model, target):
+    """Splits a model's inference.
+
+    Args:
+        model: A Functional model of plain layers.
+        target: What it is traced for: a format of `export`.
+
+    Returns:
+        `Split`, whose inputs and outputs are in the model's order, flat.
+    """
+    import tensorflow as tf
+
+    count, weights = len(model.inputs), model.variables
+
+    def infer(*tensors):
+        inputs, values = list(tensors[:count]), tensors[count:]
+        with keras.StatelessScope(
+            state_mapping=list(zip(weights, values, strict=True))
+        ):
+            structured = keras.tree.pack_sequence_as(model.input, inputs)
+            outputs = model(structured, training=False)
+        return keras.tree.flatten(outputs)
+
+    # Numbered, as names of weights may be equal.
+    signature = [
+        *(
+            tf.TensorSpec(one.shape, one.dtype, f"input_{place}")
+            for place, one in enumerate(model.inputs)
+        ),
+        *(
+            tf.TensorSpec(one.shape, one.dtype, f"weight_{place}")
+            for place, one in enumerate(weights)
+        ),
+    ]
+    with targets.traced_for(target):
+        whole = tf.compat.v1.wrap_function(infer, signature)
+    inputs, values = whole.inputs[:count], whole.inputs[count : count + len(weights)]
+    from_inputs = _reached(whole.graph, inputs)
+    handed = _handed_over(whole.graph, from_inputs, values)
+    prepare = []
+    for tensor in handed:
+        needed = _sources(tensor, values)
+        feeds = [values[place] for place in needed]
+        prepare.append((needed, whole.prune(feeds, [tensor])))
+    return Split(weights, prepare, whole.prune([*inputs, *handed], list(whole.outputs)))
+
+
+def layer_of(operation, model):
+    """Name of the layer that an operation is of; its own name where there is none."""
+    names = {layer.name for layer in sparsity.flat_layers(model)}
+    for part in reversed(operation.name.split("/")):
+        for name in (part, re.sub(r"_\d+$", "", part)):  # a trace may add a number
+            if name in names:
+                return name
+    return operation.name
+
+
+def _reached(graph, tensors):
+    """Keys of the tensors that depend on some."""
+    found = {one.ref() for one in tensors}
+    for operation in graph.get_operations():  # in an order in which they can be run
+        if any(one.ref() in found for one in operation.inputs):
+            found.update(one.ref() for one in operation.outputs)
+    return found
+
+
+def _handed_over(graph, from_inputs, weights):
+    """What depends on weights and not on inputs, and is read by what does.
+
+    A network's output that depends on no input counts as read.
+    """
+    from_weights = _reached(graph, weights)
+    found = {}
+    for operation in graph.get_operations():
+        if any(one.ref() in from_inputs for one in operation.outputs):
+            for one in operation.inputs:
+                if one.ref() in from_weights and one.ref() not in from_inputs:
+                    found.setdefault(one.ref(), one)
+    return list(found.values())
+
+
+def _sources(tensor, weights):
+    """Places of the weights that a tensor depends on."""
+    places = {one.ref(): place for place, one in enumerate(weights)}
+    found, waiting, seen = set(), [tensor], set()
+    while waiting:
+        one = waiting.pop()
+        if one.ref() in seen:
+            continue
+        seen.add(one.ref())
+        if one.ref() in places:
+            found.add(places[one.ref()])
+        else:
+            waiting += list(one.op.inputs)
+    return sorted(found)

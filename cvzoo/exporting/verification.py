@@ -1,0 +1,115 @@
+"""Exports are run where they will be, and compared with the model."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from cvzoo.exporting import signatures
+from cvzoo.exporting.errors import ExportError
+
+# Sizes of batches, none of which the graph was made with.
+BATCH_SIZES = (1, 5)
+_RUNNERS = {
+    "tf_saved_model": Path(__file__).with_name("run_saved_model.py"),
+    "litert": Path(__file__).with_name("run_litert.py"),
+}
+
+
+def check(model, served, folder, format, tolerance, batch_size, examples=None):
+    """Runs an export in a process of its own and compares its outputs.
+
+    Args:
+        model: The model, with the weights that were exported.
+        served: `signatures.Served`.
+        folder: The export.
+        format: Of it.
+        tolerance: Largest difference allowed, relative to the largest output if that is
+            above 1.
+        batch_size: A size of batches besides `BATCH_SIZES`.
+        examples: Real inputs, in the order of the model's, or `None`.
+
+    Returns:
+        Dictionary for `export.json`: `max_abs_error`, `batch_sizes`, `milliseconds`.
+
+    Raises:
+        ExportError: Outputs differ by more, or the process fails.
+    """
+    generator = np.random.default_rng(0)
+    sizes = sorted({*BATCH_SIZES, batch_size})
+    batches = [
+        signatures.random_inputs(served.shapes(size), generator) for size in sizes
+    ]
+    if examples is not None:
+        batches.append(served.named(examples))
+    found, milliseconds = run(folder, batches, format)
+    largest = 0.0
+    for inputs, outputs in zip(batches, found, strict=True):
+        for name, value in signatures.expected(model, served, inputs).items():
+            error = _difference(outputs, name, value)
+            scale = max(1.0, float(np.max(np.abs(value))))
+            if not error <= tolerance * scale:
+                raise ExportError(
+                    f"Output '{name}' of the export differs from the model's by "
+                    f"{error:.2g}; at most {tolerance * scale:.2g} is allowed. Nothing "
+                    "was kept."
+                )
+            largest = max(largest, error)
+    return {
+        "max_abs_error": largest,
+        "batch_sizes": sizes,
+        "milliseconds": {
+            str(size): round(float(one), 4)
+            for size, one in zip(sizes, milliseconds, strict=False)
+        },
+    }
+
+
+def run(folder, batches, format):
+    """Outputs of an export, from a fresh process that never imports cvzoo.
+
+    Args:
+        folder: The export.
+        batches: List of dictionaries, name → numpy array.
+        format: `"tf_saved_model"` or `"litert"`.
+
+    Returns:
+        List of dictionaries, name → numpy array; and the median time of a call on each
+        batch, in milliseconds.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs_file, outputs_file = Path(scratch, "in.npz"), Path(scratch, "out.npz")
+        named = {
+            f"{number}/{name}": value
+            for number, inputs in enumerate(batches)
+            for name, value in inputs.items()
+        }
+        np.savez(inputs_file, **named)
+        command = [sys.executable, "-c", _RUNNERS[format].read_text(encoding="utf-8")]
+        command += [str(folder), str(inputs_file), str(outputs_file)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise ExportError(
+                f"The export {folder} does not run in a process of its own:\n"
+                f"{done.stderr[-2000:]}"
+            )
+        outputs = [{} for _ in batches]
+        with np.load(outputs_file) as stored:
+            milliseconds = stored["milliseconds"].tolist()
+            for key in stored.files:
+                number, is_output, name = key.partition("/")
+                if is_output:
+                    outputs[int(number)][name] = stored[key]
+        return outputs, milliseconds
+
+
+def _difference(outputs, name, value):
+    found = outputs[name]
+    if found.shape != value.shape:
+        raise ExportError(
+            f"Output '{name}' of the export has the shape {found.shape}, the model's "
+            f"{value.shape}. Nothing was kept."
+        )
+    return float(np.max(np.abs(found - value), initial=0.0))

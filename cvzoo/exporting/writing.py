@@ -1,0 +1,211 @@
+"""`export`: a network as a SavedModel or a LiteRT file, compared where it will run."""
+
+import json
+from pathlib import Path
+
+import keras
+
+from cvzoo import (
+    catalogue,
+    folders,
+    graph,
+    presets,
+    shrinking,
+    sparsity,
+    stored_examples,
+)
+from cvzoo.exporting import (
+    kernels,
+    litert,
+    saved_model,
+    serving,
+    signatures,
+    splitting,
+    verification,
+)
+
+FORMATS = ("tf_saved_model", "litert")
+REPORT = "export.json"
+# Largest difference from the model's outputs: of float32, and of weights in int8.
+TOLERANCES = {None: 1e-5, "int8": 0.1}
+
+
+def export(
+    model,
+    path,
+    format="tf_saved_model",
+    *,
+    batch_size=1,
+    quantize=None,
+    classes=None,
+    outputs=None,
+    logits=True,
+    complex_inputs=None,
+    examples=None,
+    tolerance=None,
+    overwrite=False,
+):
+    """Writes a folder with what a server or a device runs without cvzoo, and checks it.
+
+    The model is shrunk, batch norm folded, and whatever depends on weights alone, such
+    as spectra of circulant kernels, is computed once. Each dense layer is computed as
+    it is, or without its zeros, and each circulant one by Fourier transforms or as a
+    dense one, whichever is faster for `batch_size` examples
+    (`cvzoo.exporting.costs`). Inputs and outputs are named as the model's; a batch may
+    have any size. The result is run in a fresh process that imports nothing but its
+    runtime, on random inputs and on `examples`, before it gets its name.
+
+    Args:
+        model: A Functional or Sequential Keras model; or the name or folder of a
+            preset, whose classes and examples are taken along. Sparsifiers and masks
+            are left out.
+        path: Folder to make. It must not exist.
+        format: `"tf_saved_model"`: a SavedModel, whose weights stay packed on the disk.
+            `"litert"`: `model.tflite`, of built-in operations only; this needs the
+            extra `litert`.
+        batch_size: Examples of a call, for which it should be fast.
+        quantize: `"int8"`: LiteRT's weights of 8 bits, dynamic range.
+        classes: Names of the classes. A SavedModel then also has the signature
+            `classify` or `transcribe`, which names them, and the asset `labels.txt`.
+        outputs: What scores are: `"one class"`, which is the default where there are
+            classes, `"each class"`, each by itself, or `"values"`.
+        logits: Whether scores are logits.
+        complex_inputs: Inputs called `NAME_real` and `NAME_imag` are served as one:
+            `"complex64"`, or `"last_axis"`, with an axis of 2.
+        examples: Real inputs to compare on as well: an array, or a list of one for each
+            input.
+        tolerance: Largest difference allowed between an output and the model's,
+            relative to the largest output if that is above 1. Defaults to 1e-5, and to
+            0.1 with `quantize`.
+        overwrite: Whether an export that is there is replaced.
+
+    Returns:
+        What is in the folder's `export.json`: `format`, `bytes`, `max_abs_error`,
+        `milliseconds` of a call by batch size, `layers`, `signatures`, `versions`.
+
+    Raises:
+        ExportError: The target cannot run the network, outputs differ, or the fresh
+            process fails. Nothing is left.
+    """
+    _check_arguments(format, quantize, batch_size, complex_inputs)
+    path = Path(path)
+    _check_path(path, overwrite)
+    told = {"classes": classes or (), "outputs": outputs, "logits": logits}
+    if not isinstance(model, keras.Model):
+        model, told, examples = _of_preset(model, told, examples)
+    if told["outputs"] is None:
+        told["outputs"] = "one class" if told["classes"] else "values"
+    model = graph.functional(model)
+    served = signatures.Served(model, **told, complex_inputs=complex_inputs)
+    sparsity.warn_if_unpruned(model, "cvzoo.export")
+    small = shrinking.shrink(sparsity.without_sparsifiers(model))
+    plain, chosen = kernels.choose(small, batch_size, format)
+    if examples is not None:
+        examples = stored_examples.typed(model, _listed(model, examples))
+
+    def write(aside):
+        write_format = {"tf_saved_model": _write_saved_model, "litert": litert.write}
+        write_format[format](plain, served, aside, batch_size, quantize, examples)
+        checked = verification.check(
+            *(model, served, aside, format),
+            TOLERANCES[quantize] if tolerance is None else tolerance,
+            batch_size,
+            None if examples is None else keras.tree.flatten(examples),
+        )
+        report = {
+            "format": format,
+            "quantize": quantize,
+            "bytes": saved_model.size_of(aside),
+            **checked,
+            "inputs": {
+                name: [list(shape), dtype]
+                for name, (shape, dtype) in served.inputs.items()
+            },
+            "outputs": served.outputs,
+            "layers": chosen,
+            "versions": _versions(format),
+        }
+        (aside / REPORT).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        return report
+
+    return folders.write(path, write)
+
+
+def _check_arguments(format, quantize, batch_size, complex_inputs):
+    if format not in FORMATS:
+        raise ValueError(f"`format` must be one of {FORMATS}. Received: {format!r}")
+    if quantize not in TOLERANCES or (quantize and format != "litert"):
+        raise ValueError(
+            "`quantize` must be None, or 'int8' with format='litert'. Received: "
+            f"{quantize!r} with {format!r}"
+        )
+    if type(batch_size) is not int or batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be a positive integer. Received: {batch_size!r}"
+        )
+    if complex_inputs and format == "litert":
+        raise ValueError(
+            "LiteRT has no complex inputs: it takes `NAME_real` and `NAME_imag`. "
+            f"Received: complex_inputs={complex_inputs!r}"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Exports are written with the TensorFlow backend of Keras. "
+            f"KERAS_BACKEND is {keras.backend.backend()!r}; set it to 'tensorflow'."
+        )
+    if format == "litert":
+        litert.check_installed()
+
+
+def _check_path(path, overwrite):
+    if path.suffix == ".tflite":
+        raise ValueError(
+            f"`path` is a folder to make, with model.tflite in it. Received: {path}"
+        )
+    if not path.exists():
+        return
+    if not overwrite:
+        raise ValueError(f"{path} exists. Give another folder, or `overwrite=True`.")
+    if not (path / REPORT).is_file():
+        raise ValueError(
+            f"{path} is no export: it has no {REPORT}. Only exports are replaced."
+        )
+
+
+def _of_preset(name, told, examples):
+    """The model of a preset, what it says of its classes, and its examples."""
+    manifest = catalogue.read_manifest(catalogue.find(name))
+    model = presets.from_preset(name, compile=False, masked=False)
+    scores = manifest["outputs"]
+    if not told["classes"]:
+        told = {
+            "classes": manifest["classes"],
+            "outputs": scores["decode"],
+            "logits": scores["logits"],
+        }
+    if examples is None and manifest["examples"]:
+        examples = stored_examples.examples(name)
+    return model, told, examples
+
+
+def _listed(model, examples):
+    return list(examples) if len(model.inputs) > 1 else [examples]
+
+
+def _write_saved_model(model, served, folder, batch_size, quantize, examples):
+    parts = splitting.split(model, "tf_saved_model")
+    saved_model.check_deterministic(parts, model)
+    saved_model.write(parts, served, folder)
+    asked = [(signatures.DEFAULT, served.shapes(batch_size))]
+    if served.labelled:
+        asked.append((served.labelled, served.shapes(1)))
+    serving.write_warmup(folder, asked)
+    serving.write_batching(folder, max(batch_size, serving.SMALLEST_BATCH))
+
+
+def _versions(format):
+    from importlib import metadata
+
+    names = ["cvzoo", "tensorflow", "keras"]
+    names += ["ai-edge-litert"] if format == "litert" else []
+    return {name: metadata.version(name) for name in names}
