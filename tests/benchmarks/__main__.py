@@ -11,7 +11,7 @@ ALL = (
     *("convolution", "normalization", "circulant", "displacement", "packing"),
     *("sparsify", "shrinking", "networks", "vgg", "images", "distribution"),
     *("prepare_musicnet", "render_chorales", "windows", "frames", "video", "presets"),
-    "start",
+    *("start", "exports"),
 )
 
 
