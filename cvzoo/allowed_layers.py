@@ -85,10 +85,16 @@ _PROJECTED = {
 }
 _AGGREGATION = {**_PROJECTED, "clusters": is_size, "momentum": is_fraction}
 _AFFINE = one_of(None, "full", "symmetric")
+
+
+def _is_frame(value):
+    return is_integer(value, low=1, high=2**16)
+
+
 _SHORT_TIME = {
-    "frame_length": is_size,
-    "frame_step": is_size,
-    "fft_length": is_size,
+    "frame_length": _is_frame,
+    "frame_step": _is_frame,
+    "fft_length": _is_frame,
     "window": one_of("hann", "hamming", None),
     "periodic": is_boolean,
     "scaling": one_of(None, "density", "spectrum"),
@@ -242,7 +248,7 @@ LAYERS = {
     layers.InverseSTFT: {
         **_SHORT_TIME,
         # Sums of windows are computed, of that length.
-        "length": lambda value: is_integer(value, low=1, high=2**22),
+        "length": lambda value: is_integer(value, low=1, high=2**20),
     },
     layers.AdaptiveModReLU: {"axis": is_integer},
     layers.Cardioid: {},
@@ -368,6 +374,18 @@ LAYERS = {
     },
 }
 BY_NAME = {layer_class.__name__: layer_class for layer_class in LAYERS}
+
+
+def _frames_are_few(arguments):
+    """Whether an inverse transform adds up few numbers, in few steps."""
+    length, size, step = (
+        arguments[key] for key in ("length", "frame_length", "frame_step")
+    )
+    return size <= 128 * step and size * -(-length // step) <= 2**26
+
+
+# Class → what its arguments must be together, each of them being allowed.
+TOGETHER = {layers.InverseSTFT: _frames_are_few}
 
 # Layers without weights, in which nothing is nested.
 IN_PER_PART = (

@@ -16,6 +16,7 @@ from cvzoo.architecture_checks import (
     INPUT_DTYPES,
     LARGEST_TENSOR,
     ArchitectureError,
+    check_together,
     check_value,
     checked,
 )
@@ -95,6 +96,7 @@ def _describe_layer(layer):
                 f"Layer '{layer.name}' ({layer_class.__name__}) has {key}={value!r}, "
                 "which a preset cannot keep."
             )
+    check_together(layer.name, layer_class, described)
     return described
 
 

@@ -160,6 +160,18 @@ def _check_layer(name, description):
     _check_keys(f"layer '{name}'", arguments, list(allowed_layers.LAYERS[layer_class]))
     for key, value in arguments.items():
         check_value(name, layer_class, key, value)
+    check_together(name, layer_class, arguments)
+
+
+def check_together(name, layer_class, arguments):
+    """Raises unless a layer of a preset may have all these allowed arguments."""
+    fits = allowed_layers.TOGETHER.get(layer_class)
+    if fits and not fits(arguments):
+        raise ArchitectureError(
+            f"Layer '{name}' ({layer_class.__name__}) has {arguments}, which together "
+            "ask for more work than a preset may. Use fewer or shorter frames, of less "
+            "overlap."
+        )
 
 
 def check_value(name, layer_class, key, value):

@@ -227,7 +227,6 @@ class InverseSTFT(_ShortTime, PairLayer):
         self.length = check_size("length", length)
         self._set_frames(frame_length, frame_step, fft_length, window, periodic)
         self._set_convention(scaling, padding)
-        self._check_weight()
 
     def _check_weight(self):
         weight = short_time.squared_window_sum(
@@ -252,6 +251,8 @@ class InverseSTFT(_ShortTime, PairLayer):
                 "or (batch, frames, bins, channels), with (frames, bins) = "
                 f"{expected} for {self.length} samples. Received shape {tuple(shape)}"
             )
+        # Only now: to sum up the windows of a long signal takes memory.
+        self._check_weight()
         self.built = True
 
     def call(self, inputs):

@@ -48,10 +48,16 @@ def frame_grid(length, frame_length, step, padding):
 def squared_window_sum(window, length, step, padding):
     """`Σ window²` over each of `length` samples."""
     frames, before, _ = frame_grid(length, len(window), step, padding)
-    total = np.zeros(before + max(length, frames * step + len(window)))
-    for frame in range(frames):
-        total[frame * step : frame * step + len(window)] += window**2
-    return total[before : before + length]
+    blocks = -(-len(window) // step)
+    squares = np.pad(window**2, (0, blocks * step - len(window)))
+    # In row `i`, the first `i` blocks of a frame. Over a block of the signal lie those
+    # of the frames that have begun, less those of the frames that have ended.
+    sums = np.cumsum(squares.reshape(blocks, step), axis=0)
+    sums = np.concatenate([np.zeros((1, step)), sums])
+    ends = np.arange(1, -(-(before + length) // step) + 1)
+    total = sums[np.minimum(ends, blocks)]
+    total -= sums[np.clip(ends - frames, 0, blocks)]
+    return total.ravel()[before : before + length]
 
 
 def short_time_fourier(signal, window, step, fft_length, padding):

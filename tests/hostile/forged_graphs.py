@@ -284,7 +284,34 @@ def _architectures():
             f"architecture: {what}",
             *("huge shape", "convolution", with_json(catalogue.ARCHITECTURE, change)),
         )
+    yield from _inverse_transforms()
     yield from _arguments()
+
+
+def _inverse_transforms():
+    """Of a signal that is longer than anything in the file, in place of a layer."""
+    frames = {"frame_length": 8, "frame_step": 4, "fft_length": 8, "length": 32}
+    frames |= {"periodic": True, "padding": "same", "scaling": None, "window": "hann"}
+    for what, more in {
+        "frames of 2**24": dict.fromkeys(("frame_length", "fft_length"), 2**24),
+        "a Fourier transform of 2**24": {"fft_length": 2**24},
+        "2**20 frames of 128": {"length": 2**20, "frame_length": 128, "frame_step": 1},
+        "frames of 2**16, one a sample": {
+            **dict.fromkeys(("frame_length", "fft_length", "length"), 2**16),
+            "frame_step": 1,
+        },
+        "2**20 samples": {"length": 2**20, "window": None},
+        "2**22 samples": {"length": 2**22},
+    }.items():
+        layer = {"class": "InverseSTFT", **frames, **more}
+        yield Mutant(
+            f"architecture: inverse transform, {what}",
+            *("huge shape", "sparse"),
+            with_json(
+                catalogue.ARCHITECTURE,
+                lambda data, layer=layer: changed(data, ("layers", "relu"), layer),
+            ),
+        )
 
 
 def _arguments():

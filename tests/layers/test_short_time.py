@@ -7,6 +7,7 @@ import scipy.signal
 from keras import ops as kops
 
 from cvzoo.layers import STFT, InverseSTFT, ToComplex
+from cvzoo.ops.short_time import frame_grid, squared_window_sum
 from tests.helpers import as_complex, check_layer, gradients, random_pair
 
 # Lengths: prime, below one frame, one sample, multiples.
@@ -127,6 +128,26 @@ def test_the_inverse_gives_the_signal_whose_transform_is_nearest():
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("step", [1, 3, 5, 7])
+@pytest.mark.parametrize("length", [1, 4, 7, 20, 53])
+def test_weights_are_those_of_adding_windows_one_by_one(padding, step, length):
+    window = signal(7).astype(np.float64)
+    frames, before, _ = frame_grid(length, 7, step, padding)
+    expected = np.zeros(100)
+    for start in range(0, frames * step, step):
+        expected[start : start + 7] += window**2
+    found = squared_window_sum(window, length, step, padding)
+    np.testing.assert_allclose(found, expected[before:][:length], atol=1e-12)
+
+
+def test_the_weight_is_looked_at_only_where_the_shape_is_right(monkeypatch):
+    layer = InverseSTFT(32, 8)
+    monkeypatch.setattr(layer, "_scaled_window", None)
+    with pytest.raises(ValueError, match=r"\(frames, bins\) = "):
+        layer(random_pair(1, 3, 5))
+
+
 @pytest.mark.parametrize("batch", [0, 1])
 def test_short_time_transforms_of_small_batches(batch):
     x = np.zeros((batch, 13), np.float32)
@@ -156,10 +177,6 @@ def test_gradients_of_the_inverse_are_those_of_a_linear_map():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"padding": "valid"}, "too little of 1 of the 32 samples, the first of them"),
-        ({"padding": "valid", "window": None, "length": 33}, "sample 32"),
-        ({"frame_step": 8}, "too little of"),
-        ({"frame_length": 2}, "too little of"),
         ({"length": 0}, "`length` must be a positive integer"),
         ({"frame_step": 0}, "`frame_step` must be a positive integer"),
         ({"frame_step": 9}, "`frame_step` must be at most"),
@@ -170,9 +187,27 @@ def test_gradients_of_the_inverse_are_those_of_a_linear_map():
         ({"padding": "reflect"}, "`padding` must be"),
     ],
 )
-def test_what_cannot_be_inverted_is_refused(arguments, message):
+def test_arguments_of_no_transform_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         InverseSTFT(**{"length": 32, "frame_length": 8, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"padding": "valid"}, "too little of 1 of the 32 samples, the first of them"),
+        ({"padding": "valid", "window": None, "length": 33}, "sample 32"),
+        ({"frame_step": 8}, "too little of"),
+        ({"frame_length": 2}, "too little of"),
+    ],
+)
+def test_what_cannot_be_inverted_is_refused(arguments, message):
+    layer = InverseSTFT(**{"length": 32, "frame_length": 8, **arguments})
+    frames, _, _ = frame_grid(
+        layer.length, layer.frame_length, layer.frame_step, layer.padding
+    )
+    with pytest.raises(ValueError, match=message):
+        layer(random_pair(1, frames, layer.bins))
 
 
 @pytest.mark.parametrize(
