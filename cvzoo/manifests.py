@@ -101,8 +101,12 @@ def _is_range(value):
     )
 
 
+def _is_positive(value):
+    return is_number(value) and value > 0
+
+
 def _is_rate(value):
-    return value is None or (is_number(value) and value > 0)
+    return value is None or _is_positive(value)
 
 
 _FIRST = {
@@ -136,7 +140,7 @@ _OUTPUTS = {
     "logits": lambda value: isinstance(value, bool),
 }
 _LATENCY = {
-    "milliseconds": _is_rate,
+    "milliseconds": _is_positive,
     "hardware": _is_text,
     "date": _is_text,
 }

@@ -46,6 +46,10 @@ def test_what_the_first_format_lacks_is_said_to_be_unknown(manifest):
         ({"format": True}, "with a `format`, a number"),
         ({"licence": 3}, "of the wrong kind: \\['licence'\\]"),
         ({"latency": {"milliseconds": 1}}, "`latency`, expected the keys"),
+        (
+            {"latency": {"milliseconds": None, "hardware": "", "date": ""}},
+            "`latency`.*of the wrong kind: \\['milliseconds'\\]",
+        ),
         ({"outputs": {"decode": "notes", "logits": True}}, "kind: \\['decode'\\]"),
         ({"inputs": {"x": {"meaning": "ink"}}}, "input 'x', expected the keys"),
         (

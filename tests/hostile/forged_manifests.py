@@ -155,7 +155,10 @@ def _manifests():
             repr(v)[:60]: put("latency", v)
             for v in (
                 {"milliseconds": 1},
-                {"milliseconds": True, "hardware": "", "date": ""},
+                *(
+                    {"milliseconds": time, "hardware": "", "date": ""}
+                    for time in (None, True, 0, -1, "1")
+                ),
             )
         },
         "versions": {
