@@ -5,11 +5,16 @@ import tempfile
 from pathlib import Path
 
 
-def write(folder, write):
+def write(folder, write, check=None):
     """Makes a folder whole or not at all: `write(aside)`, then a rename.
 
     A folder of that name is replaced, and kept when anything fails. Where the name is
     a link to a folder, that folder is.
+
+    Args:
+        folder: Its name.
+        write: Function of a folder, that fills it.
+        check: Called just before what is there is replaced; raises where it must stay.
     """
     folder = Path(folder).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -19,13 +24,15 @@ def write(folder, write):
         aside, old = Path(around) / "new", Path(around) / "old"
         aside.mkdir()
         result = write(aside)
-        if folder.exists():
-            # Systems differ in whether a folder can be put in the place of another.
-            os.replace(folder, old)
+        if check is not None:
+            check()
         try:
+            if folder.exists():
+                # Systems differ in whether a folder can be put in place of another.
+                os.replace(folder, old)
             os.replace(aside, folder)
-        except OSError:
-            if old.exists():
+        except BaseException:  # also Ctrl-C, after which `old` would go with `around`
+            if old.exists() and not folder.exists():
                 os.replace(old, folder)
             raise
     return result

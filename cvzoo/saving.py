@@ -76,7 +76,7 @@ def save_preset(
         examples: A few example inputs, one real array, or a list of one for each input
             where there are several; their outputs are stored too.
         overwrite: Whether a preset that exists is replaced. A folder with anything
-            else in it never is.
+            else in it, or without a manifest that can be read, never is.
         values: How weights are rounded before they are stored; see
             `cvzoo.round_weights`. How far that moves the outputs on `examples` is kept
             among the manifest's counts.
@@ -101,9 +101,7 @@ def save_preset(
     sparsity.warn_if_unpruned(model, "cvzoo.save_preset")
     _check_json(scores=scores, data=data, classes=list(classes), config=config)
     folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
-    _check_replaceable(folder)
+    _check_replaceable(folder, overwrite)
     settings = {"recipe": config or {}, "compile": compiling.chosen(compile, model)}
     fed = stored_examples.checked(model, examples)
     exact = model
@@ -142,7 +140,12 @@ def save_preset(
         "examples": _run_examples(described, tensors, fed),
     }
     files = files_of(manifest, described, settings, packing.pack(tensors))
-    folders.write(folder, lambda aside: write_files(aside, files))
+    folders.write(
+        folder,
+        lambda aside: write_files(aside, files),
+        # Making a preset takes a while, in which files may have come.
+        check=lambda: _check_replaceable(folder, overwrite),
+    )
     return folder
 
 
@@ -190,18 +193,28 @@ def _check_json(**given):
             ) from error
 
 
-def _check_replaceable(folder):
+def _check_replaceable(folder, overwrite):
+    """Raises unless there is no folder, or one to overwrite: empty, or just a preset."""
     if not folder.exists():
         return
+    if not overwrite:
+        raise PresetError(f"{folder} exists. Pass `overwrite=True` to replace it.")
     if not folder.is_dir():
         raise PresetError(f"{folder} is a file; a preset is a folder.")
-    others = {path.name for path in folder.iterdir()}
-    others -= {*catalogue.FILES, catalogue.MANIFEST}
-    if others:
+    present = {path.name for path in folder.iterdir()}
+    if others := present - {*catalogue.FILES, catalogue.MANIFEST}:
         raise PresetError(
             f"{folder} is not replaced: it holds what is no part of a preset: "
             f"{sorted(others)[:5]}. Give another folder."
         )
+    if present:
+        try:
+            catalogue.read_manifest(folder)
+        except PresetError as error:
+            raise PresetError(
+                f"{folder} is not replaced: its files {sorted(present)} are of no "
+                f"preset that can be read. Give another folder, or remove it. {error}"
+            ) from error
 
 
 def told_inputs(names, told):

@@ -140,6 +140,33 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     assert (folder / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_folder_with_files_of_those_names_is_never_replaced(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("README.md", "config.json"):
+        (folder / name).write_text("my own")
+        with pytest.raises(PresetError, match=r"not replaced.*of no preset"):
+            cvzoo.save_preset(small_model(), folder, overwrite=True)
+    (folder / "metadata.json").write_text('{"title": "my own"}')
+    with pytest.raises(PresetError, match="not replaced.*`format`"):
+        cvzoo.save_preset(small_model(), folder, overwrite=True)
+    assert (folder / "README.md").read_text() == "my own"
+
+
+def test_a_file_that_comes_while_a_preset_is_made_is_kept(tmp_path, monkeypatch):
+    folder = cvzoo.save_preset(small_model(), tmp_path / "one")
+    write_files = saving.write_files
+
+    def write_slowly(aside, files):
+        write_files(aside, files)
+        (folder / "thesis.txt").write_text("years of work")
+
+    monkeypatch.setattr(saving, "write_files", write_slowly)
+    with pytest.raises(PresetError, match=r"not replaced.*\['thesis.txt'\]"):
+        cvzoo.save_preset(small_model(), folder, overwrite=True)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
 def test_examples_that_cannot_be_kept_are_refused(tmp_path):
     with pytest.raises(PresetError, match="models with real inputs"):
         cvzoo.save_preset(small_model(), tmp_path / "a", examples=np.ones(2) * 1j)
