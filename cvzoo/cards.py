@@ -35,7 +35,7 @@ def card(manifest, described, settings):
         "| | |",
         "| --- | --- |",
         *(
-            f"| {key} | {_cell(value)} |"
+            f"| {_cell(key)} | {_cell(value)} |"
             for key, value in rows(manifest, described, settings)
         ),
         "",

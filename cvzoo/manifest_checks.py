@@ -40,8 +40,11 @@ def check(manifest):
         _check_tensor(name, stated)
     _check_counts(manifest["counts"])
     for name in manifest["classes"]:
-        if not isinstance(name, str) and not is_integer(name):
-            raise ManifestError(f"`classes` must be texts. Found: {name!r:.200}")
+        is_line = isinstance(name, str) and "\n" not in name
+        if not is_line and not is_integer(name):
+            raise ManifestError(
+                f"`classes` must be texts of one line. Found: {name!r:.200}"
+            )
     check_examples(manifest["examples"])
 
 
@@ -109,7 +112,7 @@ def largest_weights_file(tensors):
 
 def _check_text(what, value):
     # A path is longer than 255 characters only where it is meant to break something.
-    if not isinstance(value, str) or not 0 < len(value) < 256 or "\0" in value:
+    if not isinstance(value, str) or not 0 < len(value) < 256 or "\n" in value:
         raise ManifestError(f"the {what} must be a short text. Found: {value!r:.300}")
 
 

@@ -194,7 +194,7 @@ def _check_json(**given):
 
 
 def _check_replaceable(folder, overwrite):
-    """Raises unless there is no folder, or one to overwrite: empty, or just a preset."""
+    """Raises unless there is no folder, or an empty one or a preset to overwrite."""
     if not folder.exists():
         return
     if not overwrite:

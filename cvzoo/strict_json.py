@@ -1,12 +1,23 @@
-"""JSON as presets hold it: UTF-8, no key twice, finite numbers, in bounded memory."""
+"""JSON as presets hold it: UTF-8, no key twice, finite numbers, in bounded memory.
+
+Its texts can be printed as they are: the only control character is the line feed.
+"""
 
 import json
 import math
+import re
 
 # Lists, dictionaries and quotes of a text. Each takes some 100 bytes of memory, and as
 # few as two of the text; numbers take no more than eight times their text.
 MOST_ITEMS = 2**18
 LARGEST_INTEGER = 2**63
+# Lists and dictionaries inside each other.
+DEEPEST = 64
+# Control characters, other ends of lines, what turns the direction of a text around,
+# and halves of surrogate pairs.
+_UNPRINTED = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def loads(data):
@@ -34,8 +45,7 @@ def loads(data):
         )
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if "\\u" in text:
-        _check_text(value)
+    _check_inside(value)
     return value
 
 
@@ -66,8 +76,27 @@ def _integer(text):
     return int(text)
 
 
-def _check_text(value):
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"half a surrogate pair is no text: {error}") from error
+def _check_inside(value):
+    """Raises unless a value is nested seldom, and has only texts to print."""
+    level = [[value]]
+    for _ in range(DEEPEST + 1):
+        inside = []
+        for items in level:
+            both = (*items, *items.values()) if isinstance(items, dict) else items
+            for item in both:
+                if isinstance(item, str):
+                    _check_text(item)
+                elif isinstance(item, (dict, list)):
+                    inside.append(item)
+        level = inside
+    if level:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def _check_text(text):
+    found = _UNPRINTED.search(text)
+    if found:
+        raise ValueError(
+            f"the text {text!r:.100} has the character {found[0]!r}; of control "
+            "characters only the line feed may be there"
+        )

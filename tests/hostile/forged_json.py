@@ -3,7 +3,7 @@
 import functools
 import json
 
-from cvzoo import catalogue, preset_files
+from cvzoo import catalogue, preset_files, strict_json
 from tests.hostile import bases
 from tests.hostile.json_text import (
     at,
@@ -29,6 +29,8 @@ def mutants(times):
     yield from _json_keys(times)
     yield from _json_values(times)
     yield from _json_bombs()
+    yield from _json_depths()
+    yield from _control_characters()
 
 
 def _json_keys(times):
@@ -191,3 +193,56 @@ def _json_bombs():
                     f"{base}, {name}: {text}",
                     *("bomb or no JSON", base, resealed(name, change)),
                 )
+
+
+def _json_depths():
+    """Lists in a place that may hold anything, at depths at which functions give up."""
+    place = {catalogue.MANIFEST: "data", catalogue.CONFIG: "recipe"}
+    for name, key in place.items():
+        for depth in (strict_json.DEEPEST, 500, *range(976, 1000, 4), 987, 989):
+            value = raw("[" * depth + r'"\u00e9"' + "]" * depth)
+            yield Mutant(
+                f"{name}: nested {depth} deep",
+                *("nested", "sparse"),
+                with_json(
+                    name, lambda data, key=key, value=value: {**data, key: value}
+                ),
+            )
+
+
+def _control_characters():
+    """What a terminal would obey, in texts that commands print."""
+    places_of = {
+        catalogue.MANIFEST: (
+            *(("description",), ("licence",), ("command",), ("classes", 0)),
+            *(("scores", "metric"), ("data", "name"), ("latency", "hardware")),
+            *(("versions", "keras"), ("inputs", "signal", "meaning"), ("name",)),
+        ),
+        catalogue.CONFIG: (("recipe", "name"),),
+        catalogue.ARCHITECTURE: (("name",),),
+    }
+    texts = {"an escape": "\x1b[2J", "C1": "\x9b2J", "backwards": "\u202e"}
+    for name, paths in places_of.items():
+        for path in paths:
+            for what, text in texts.items():
+                yield Mutant(
+                    f"{name}: {path} has {what}",
+                    *("control character", "sparse"),
+                    with_json(name, functools.partial(changed, path=path, value=text)),
+                )
+    yield Mutant(
+        "metadata.json: a key of data has an escape",
+        *("control character", "sparse"),
+        with_json(
+            catalogue.MANIFEST, lambda data: {**data, "data": {"\x1b[2J": "digits"}}
+        ),
+    )
+    for path in (("classes", 0), ("name",), ("versions", "keras")):
+        yield Mutant(
+            f"metadata.json: {path} has two lines",
+            *("control character", "sparse"),
+            with_json(
+                catalogue.MANIFEST,
+                functools.partial(changed, path=path, value="two\nlines"),
+            ),
+        )
