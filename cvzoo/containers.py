@@ -14,6 +14,7 @@ _DTYPES = {
     **{"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8"},
 }
+MOST_AXES = 16
 _WHAT_A_BAD_HEADER_RAISES = (AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -74,7 +75,10 @@ class Entries(Mapping):
 
 def _entry(stated, start):
     shape, (begin, end) = stated["shape"], stated["data_offsets"]
-    if any(type(one) is not int or one < 0 for one in (*shape, begin, end)):
+    # The product of a million sizes would take minutes.
+    if len(shape) > MOST_AXES or any(
+        type(one) is not int or one < 0 for one in (*shape, begin, end)
+    ):
         raise ContainerError(f"not an entry: {stated!r:.200}")
     dtype = _DTYPES.get(stated["dtype"])
     if dtype is None:

@@ -65,6 +65,15 @@ def test_what_the_library_refuses_is_refused(change):
         Entries(data)
 
 
+def test_shapes_of_many_axes_are_refused_at_once():
+    for shape in ([2, 3, *[1] * 15], [2**62 - 1] * 10**5):
+        data = with_header(lambda header, shape=shape: header["a"].update(shape=shape))
+        with pytest.raises(ContainerError, match="not an entry"):
+            Entries(data)
+    data = with_header(lambda header: header["a"].update(shape=[2, 3, *[1] * 14]))
+    assert Entries(data)["a"].shape == (2, 3, *[1] * 14)
+
+
 @pytest.mark.parametrize("cut", [slice(0, -1), slice(0, 30), slice(0, 4), slice(0)])
 def test_a_file_that_was_cut_off_is_refused(cut):
     with pytest.raises(ContainerError):

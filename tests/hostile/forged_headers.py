@@ -115,6 +115,8 @@ def _headers():
         "no axes": other_size(lambda size: []),
         "huge axes": other_size(lambda size: [2**40, 2**40]),
         "axes that overflow": other_size(lambda size: [2**32, 2**32, size]),
+        "seventeen axes": other_size(lambda size: [size, *[1] * 16]),
+        "100 000 axes": other_size(lambda size: [2**62 - 1] * 10**5),
         "another key of streams": put(("streams", "codec"), "raw"),
         "no streams": with_header(lambda h: without(h, streams)),
         "streams stated twice": with_header(
