@@ -13,8 +13,12 @@ from huggingface_hub import HfApi, errors, hf_hub_url
 from huggingface_hub.utils import build_hf_headers
 
 from cvzoo.downloads.answers import TIMEOUTS, Unreachable
+from cvzoo.downloads.references import COMMIT
 from cvzoo.downloads.transfers import Wanted, transfer
 from cvzoo.preset_files import FILES, LARGEST_TEXT, MANIFEST, PresetError
+
+# What an answer of another form makes of `huggingface_hub`, which takes it as it comes.
+_WHAT_AN_ODD_ANSWER_RAISES = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class HubSource:
@@ -74,6 +78,8 @@ class HubSource:
                 timeout=sum(TIMEOUTS),
             ),
         )
+        if not isinstance(found.sha, str) or not COMMIT.fullmatch(found.sha):
+            raise self._odd(f"expected 40 digits of a commit, found {found.sha!r:.100}")
         if self.reference.is_pinned and found.sha != self.reference.revision:
             raise PresetError(
                 f"The Hub gives commit {found.sha} for {self.reference.text}."
@@ -83,7 +89,10 @@ class HubSource:
     @functools.cached_property
     def _sizes(self):
         """File of the preset → bytes."""
-        sizes = {file.rfilename: file.size for file in self._found.siblings or ()}
+        files = self._found.siblings or ()
+        if not all(isinstance(file.rfilename, str) for file in files):
+            raise self._odd("expected texts as names of files")
+        sizes = {file.rfilename: file.size for file in files}
         start = f"{self.reference.folder}/" if self.reference.folder else ""
         names = (MANIFEST, *FILES)
         missing = [name for name in names if sizes.get(start + name) is None]
@@ -92,7 +101,13 @@ class HubSource:
                 f"{self.reference.text} is no preset: it lacks {missing}. Publish a "
                 "folder that `cvzoo.save_preset` made."
             )
-        return {name: sizes[start + name] for name in names}
+        found = {name: sizes[start + name] for name in names}
+        if not all(type(size) is int and size >= 0 for size in found.values()):
+            raise self._odd(f"expected sizes in bytes, found {found!r:.300}")
+        return found
+
+    def _odd(self, what):
+        return _odd(self.reference, what)
 
 
 def _asked(reference, ask):
@@ -111,13 +126,17 @@ def _asked(reference, ask):
         raise Unreachable(
             f"The Hub cannot be asked for {reference.text}: {_said(error)}"
         ) from error
-    except ValueError as error:
-        raise PresetError(
-            f"The Hub's answer on {reference.text} is odd: {_said(error)}"
-        ) from error
+    except _WHAT_AN_ODD_ANSWER_RAISES as error:
+        raise _odd(reference, f"{type(error).__name__}, {_said(error)}") from error
+
+
+def _odd(reference, what):
+    return PresetError(
+        f"The Hub's answer on {reference.text} is odd: {what}. Is HF_ENDPOINT a Hub?"
+    )
 
 
 def _said(error):
     """The first line of an error; after it comes what the server sent, a page even."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{lines[0]:.300}"
+    return "".join(one if one.isprintable() else "�" for one in lines[0][:300])

@@ -14,7 +14,7 @@ EXPECTED = (
 )
 
 _THIS_MACHINE = ("localhost", "127.0.0.1")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"sha256=([0-9a-f]{64})")
 # As `huggingface_hub` checks them, a repository with its owner.
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -160,7 +160,7 @@ def _parse_hub(text, rest):
     return HubReference(
         text=f"hf://{place}@{revision}" if revision else f"hf://{place}",
         name=parts[-1],
-        is_pinned=_COMMIT.fullmatch(revision) is not None,
+        is_pinned=COMMIT.fullmatch(revision) is not None,
         repository=repository,
         folder=folder,
         revision=revision or None,

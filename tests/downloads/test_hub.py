@@ -22,6 +22,13 @@ class Hub:
     def __init__(self, server):
         self.server = server
 
+    def answer(self, change):
+        """Changes what is said of the repository: `change(answer)`, in place."""
+        path = f"/api/models/{REPOSITORY}?blobs=true"
+        said = json.loads(self.server.answers[path])
+        change(said)
+        self.server.answers[path] = json.dumps(said).encode()
+
     def publish(self, folder, commit, revisions=("main",), start="", also=()):
         """Serves a folder as the Hub does a repository, and what else lies in it."""
         files = {start + name: data for name, data in contents(folder).items()}
@@ -84,6 +91,46 @@ def test_another_commit_than_the_one_asked_for_is_refused(hub, folder, left):
     hub.publish(folder, COMMITS[0], (COMMITS[1],))
     with pytest.raises(PresetError, match=f"gives commit {COMMITS[0]} for"):
         downloads.folder_of(f"hf://{REPOSITORY}@{COMMITS[1]}")
+    assert left() == []
+
+
+def of_each_file(**more):
+    return lambda said: [one.update(more) for one in said["siblings"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said.pop("id"),
+        *(
+            lambda said, sha=sha: said.update(sha=sha)
+            for sha in (None, 3, "", "main", "A" * 40, "a" * 39, "../../" + "a" * 34)
+        ),
+        *(
+            lambda said, siblings=siblings: said.update(siblings=siblings)
+            for siblings in (3, "text", {"a": 1}, [3], [None], [{"size": 5}])
+        ),
+        *(of_each_file(size=size) for size in ("5", -5, 1.5, True, [1], {"a": 1})),
+        *(of_each_file(rfilename=name) for name in (3, ["a"], {"a": 1})),
+        lambda said: said.update(lastModified=3),
+        lambda said: said.update(id="\x1b[2J", createdAt="\x1b[2J"),
+    ],
+)
+def test_odd_answers_are_the_error_of_presets(hub, folder, left, change):
+    hub.publish(folder, COMMITS[0])
+    hub.answer(change)
+    with pytest.raises(PresetError, match="answer on hf://.* is odd: ") as caught:
+        downloads.folder_of(f"hf://{REPOSITORY}")
+    assert str(caught.value).isprintable()
+    assert left() == []
+
+
+@pytest.mark.parametrize("siblings", [None, []])
+def test_a_repository_without_files_is_no_preset(hub, folder, left, siblings):
+    hub.publish(folder, COMMITS[0])
+    hub.answer(lambda said: said.update(siblings=siblings))
+    with pytest.raises(PresetError, match="is no preset: it lacks"):
+        downloads.folder_of(f"hf://{REPOSITORY}")
     assert left() == []
 
 
