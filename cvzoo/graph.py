@@ -165,17 +165,28 @@ def rebuild(graph, layers, name, model_class=keras.Model):
         name: Name of the new model.
         model_class: Class of the new model.
     """
+    values = run(graph, layers)
+    return model_class(
+        inputs=map_tensors(graph.input_structure, values.__getitem__),
+        outputs=map_tensors(graph.output_structure, values.__getitem__),
+        name=name,
+    )
+
+
+def run(graph, layers):
+    """`Tensor` → value, of all tensors of a graph, functions being called as it says.
+
+    Args:
+        graph: A `Graph`.
+        layers: Name → function in place of a layer, or value of an input layer.
+    """
     values = {Tensor(name, 0, 0): layers[name] for name in graph.inputs}
     for call in graph.calls:
         args, kwargs = map_tensors((call.args, call.kwargs), values.__getitem__)
         outputs = layers[call.layer](*args, **kwargs)
         for index, output in enumerate(keras.tree.flatten(outputs)):
             values[Tensor(call.layer, call.number, index)] = output
-    return model_class(
-        inputs=map_tensors(graph.input_structure, values.__getitem__),
-        outputs=map_tensors(graph.output_structure, values.__getitem__),
-        name=name,
-    )
+    return values
 
 
 def check_pairs(model):

@@ -258,7 +258,7 @@ def _run_examples(described, tensors, inputs):
     }
     model = architecture.build(described, shapes)
     weights.assign(model, tensors)
-    outputs = model.predict(inputs, verbose=0)
+    outputs = stored_examples.run(model, inputs)
     is_list = isinstance(inputs, list)
     stored = (
         [stored_examples.flat(one) for one in inputs]

@@ -1,13 +1,18 @@
 """Example inputs that presets keep, with their outputs."""
 
+import math
+
+import keras
 import numpy as np
 
-from cvzoo import catalogue
+from cvzoo import catalogue, graph
 from cvzoo.catalogue import PresetError
 
 # Outputs of stored examples on another machine differ by rounding only: by this much
 # of the largest of them.
 TOLERANCE = 1e-4
+# What all layers give together for the examples that are run at once, 256 MiB.
+MOST_NUMBERS = 2**26
 
 
 def examples(name):
@@ -88,7 +93,7 @@ def verify(model, stored):
     if not stored:
         raise PresetError("it stores no examples to verify.")
     inputs, expected = typed(model, inputs_of(stored)), shaped(stored["outputs"])
-    outputs = model.predict(inputs, verbose=0)
+    outputs = run(model, inputs)
     largest = np.max(np.abs(outputs - expected))
     allowed = TOLERANCE * (np.max(np.abs(expected)) or 1)
     if not largest <= allowed:
@@ -96,3 +101,46 @@ def verify(model, stored):
             f"outputs on the stored examples differ by {largest:.2g}; at most "
             f"{allowed:.2g} was expected."
         )
+
+
+def run(model, inputs):
+    """A model's outputs on examples, of which as many are run at once as memory allows.
+
+    Args:
+        model: A preset's model.
+        inputs: Result of `typed`.
+
+    Raises:
+        PresetError: One example takes too much memory, or the model cannot be run.
+    """
+    try:
+        numbers = _numbers(model, inputs)
+        if numbers <= MOST_NUMBERS:
+            batch = min(32, MOST_NUMBERS // max(numbers, 1))
+            return model.predict(inputs, batch_size=batch, verbose=0)
+    except Exception as error:  # of Keras and TensorFlow, which are of many classes
+        raise PresetError(
+            "the model cannot be run on the stored examples: "
+            f"{type(error).__name__}, {error!s:.500}"
+        ) from error
+    raise PresetError(
+        f"the layers give {numbers} numbers together for a stored example; at most "
+        f"{MOST_NUMBERS} are run. Keep smaller examples, or none."
+    )
+
+
+def _numbers(model, inputs):
+    """How many numbers all layers give together for one example."""
+    plan = graph.read(model)
+    arrays = inputs if isinstance(inputs, list) else [inputs]
+    values = {
+        name: keras.KerasTensor((1, *array.shape[1:]), tensor.dtype)
+        for name, tensor, array in zip(plan.inputs, model.inputs, arrays, strict=True)
+    }
+    layers = {
+        name: layer.compute_output_spec
+        for name, layer in plan.layers.items()
+        if name not in values
+    }
+    found = graph.run(plan, {**layers, **values}).values()
+    return sum(math.prod(size or 1 for size in one.shape) for one in found)

@@ -65,7 +65,7 @@ ALLOWED = {
     },
     "rounding": {"channels", "folding", "graph", "sparsifying", "sparsity", "weights"},
     "compiling": {"catalogue", "losses", "metrics"},
-    "stored_examples": {"catalogue"},
+    "stored_examples": {"catalogue", "graph"},
     "opening": {"catalogue", "packing"},
     "heads": {"architecture_checks", "catalogue", "layers"},
     "presets": {

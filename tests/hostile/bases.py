@@ -73,6 +73,15 @@ def two_inputs():
     return keras.Model(inputs, outputs)
 
 
+def any_length():
+    """Two inputs of any length, which become one number."""
+    inputs = [keras.Input((None, 2), name=name) for name in ("left", "right")]
+    y = keras.layers.Add(name="sum")(inputs)
+    y = keras.layers.UpSampling1D(2, name="longer")(y)
+    y = keras.layers.GlobalAveragePooling1D(name="mean")(y)
+    return keras.Model(inputs, keras.layers.Dense(1, name="logits")(y))
+
+
 MODELS = (sparse, gaps, integers, convolution, two_inputs)
 
 
@@ -87,10 +96,16 @@ def presets():
     return found
 
 
+@functools.cache
+def preset_of_any_length():
+    """File name → bytes of another base, of which only some mutants are made."""
+    return _saved(any_length())
+
+
 def _saved(model):
     generator = np.random.default_rng(3)
     examples = [
-        generator.normal(size=(2, *x.shape[1:])).astype(np.float32)
+        generator.normal(size=(2, *(n or 5 for n in x.shape[1:]))).astype(np.float32)
         for x in model.inputs
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,7 @@
 """Manifests that are wrong, or claim what no file holds."""
 
 import functools
+import itertools
 import json
 
 from cvzoo import catalogue, coding, packing
@@ -22,6 +23,7 @@ def mutants(times):
     yield from _manifests()
     yield from _claims()
     yield from _examples()
+    yield from _examples_that_cannot_be_run()
 
 
 def _manifests():
@@ -292,4 +294,47 @@ def _examples():
                     data, ("examples", "inputs"), stored
                 ),
             ),
+        )
+
+
+def _examples_that_cannot_be_run():
+    """Sizes that no file states: they come of the examples."""
+
+    def repeated(data):
+        """2**25 numbers for each of the two that the network gives, and their mean."""
+        more = {
+            "repeated": {"class": "RepeatVector", "n": 2**24},
+            "again": {"class": "Identity"},
+            "mean": {"class": "GlobalAveragePooling1D", "keepdims": False},
+        }
+        names = ["logits", *more]
+        calls = [[name, [before, 0, 0]] for before, name in itertools.pairwise(names)]
+        return {
+            **data,
+            "layers": {**data["layers"], **more},
+            "calls": [*data["calls"], *calls],
+            "outputs": [["mean", 0, 0]],
+        }
+
+    def longer(data):
+        return changed(data, ("layers", "longer", "size"), 2**24)
+
+    def of_other_lengths(data):
+        other = {"shape": [2, 3, 2], "values": [1.0] * 12}
+        return changed(data, ("examples", "inputs", 1), other)
+
+    def of_any_length(make):
+        return lambda _: make(bases.preset_of_any_length())
+
+    for what, make in {
+        "that are repeated": with_json(catalogue.ARCHITECTURE, repeated),
+        "that become longer": of_any_length(with_json(catalogue.ARCHITECTURE, longer)),
+        "of lengths that do not fit": of_any_length(
+            with_json(catalogue.MANIFEST, of_other_lengths)
+        ),
+    }.items():
+        yield Mutant(
+            f"examples {what}",
+            *("examples that cannot be run", "convolution", make),
+            outcome=FOUND_BY_VERIFY,
         )
