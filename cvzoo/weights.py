@@ -1,9 +1,15 @@
 """The stored weights of a model by name, a complex weight being one pair."""
 
+import math
+
 import keras
+import numpy as np
 from keras import ops as kops
 
 from cvzoo import packing, sparsity
+
+# Numbers that a variable is given at once.
+_AT_ONCE = 2**17
 
 
 def named_tensors(model):
@@ -97,9 +103,29 @@ def _named_variables(name, layer):
 
 def _set(variables, parts, mask):
     for variable, value in zip(variables, parts, strict=True):
-        variable.assign(value)
+        _fill(variable, value)
     if mask is not None:
-        mask.assign(packing.nonzero(parts))
+        _fill(mask, packing.nonzero(parts))
+
+
+def _fill(variable, value):
+    """Sets a variable, rows by rows where it is large.
+
+    TensorFlow copies what a variable is given, up to three times.
+    """
+    inner, shape = variable.value, tuple(variable.shape)
+    # Not one that is kept on several devices.
+    is_plain = type(inner).__name__ == "ResourceVariable"
+    if not is_plain or variable.dtype != "float32" or shape != np.shape(value):
+        variable.assign(value)
+        return
+    rows = max(1, _AT_ONCE // max(1, math.prod(shape[1:])))
+    if not shape or shape[0] <= rows:
+        variable.assign(value)
+        return
+    for start in range(0, shape[0], rows):
+        some = np.asarray(value[start : start + rows], np.float32)
+        inner[start : start + rows].assign(some)
 
 
 def _joined(parts):
