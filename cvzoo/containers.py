@@ -15,6 +15,7 @@ _DTYPES = {
     **{"F16": "<f2", "F32": "<f4", "F64": "<f8"},
 }
 MOST_AXES = 16
+_KEYS = {"dtype", "shape", "data_offsets"}
 _WHAT_A_BAD_HEADER_RAISES = (AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -37,6 +38,10 @@ class Entries(Mapping):
     Args:
         data: The bytes of the file, or what gives slices of them.
 
+    Attributes:
+        metadata: What the file's `__metadata__` hold, not checked further.
+        entries: Name → `Entry`.
+
     Raises:
         ContainerError: Entries do not fill the file one after another, or are not of
             the sizes that they state.
@@ -47,7 +52,7 @@ class Entries(Mapping):
         length = int.from_bytes(data[:8], "little")
         try:
             header = strict_json.loads(data[8 : 8 + length])
-            header.pop("__metadata__", None)
+            self.metadata = header.pop("__metadata__", None)
             self.entries = {
                 name: _entry(stated, 8 + length) for name, stated in header.items()
             }
@@ -75,9 +80,11 @@ class Entries(Mapping):
 
 def _entry(stated, start):
     shape, (begin, end) = stated["shape"], stated["data_offsets"]
-    # The product of a million sizes would take minutes.
-    if len(shape) > MOST_AXES or any(
-        type(one) is not int or one < 0 for one in (*shape, begin, end)
+    if (
+        set(stated) != _KEYS
+        # The product of a million sizes would take minutes.
+        or len(shape) > MOST_AXES
+        or any(type(one) is not int or one < 0 for one in (*shape, begin, end))
     ):
         raise ContainerError(f"not an entry: {stated!r:.200}")
     dtype = _DTYPES.get(stated["dtype"])

@@ -33,14 +33,11 @@ LARGEST_HEADER = 2**21
 # 5000 numbers, at 99 % for some 50.
 NUMBERS_PER_BYTE = {2**26: math.inf, 2**29: 2**14, LARGEST: 2**7}
 _STREAMS = "streams"
-_KEYS_OF_ARRAYS = {"dtype", "shape", "data_offsets"}
 _NO_WEIGHTS_FILE = (
     "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
     "get or save it again"
 )
-_WHAT_A_BAD_HEADER_RAISES = (
-    *(AttributeError, LookupError, RecursionError, TypeError, ValueError),
-)
+_WHAT_A_BAD_HEADER_RAISES = (*(AttributeError, LookupError, TypeError, ValueError),)
 
 
 class Spec(NamedTuple):
@@ -121,13 +118,10 @@ class Reader(Mapping):
 
     def __init__(self, data, expected):
         self._expected = expected
-        layout = check_layout(data, expected)
-        try:
-            self._arrays = containers.Entries(data)
-        except containers.ContainerError as error:
-            raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
+        self._arrays, form, entries = _read_header(data)
+        layout = _checked_layout(form, entries, expected, len(data))
         self._codecs = self._coded = None
-        if _read_header(data)[0] == 1:
+        if form == 1:
             self._codecs = {name: rest for name, (_, rest) in layout.items()}
             names = first_format.entry_names(self._codecs)
             check_names(names, self._arrays, "weights file")
@@ -185,13 +179,8 @@ def unpack(data, expected):
     return dict(Reader(data, expected))
 
 
-def check_layout(data, expected):
-    """Raises unless the header of a file states the expected names and shapes.
-
-    Returns:
-        Name → `Layout`.
-    """
-    form, entries = _read_header(data)
+def _checked_layout(form, entries, expected, size):
+    """Name → `Layout`, of a file of `size` bytes that states what is expected."""
     layout = {name: _layout(name, form, entry) for name, entry in entries.items()}
     check_names(expected, layout, "weights file")
     for name, spec in expected.items():
@@ -201,7 +190,7 @@ def check_layout(data, expected):
                 f"{tuple(spec.shape)}, found {layout[name].shape}"
             )
     sizes = (spec.parts * math.prod(spec.shape) for spec in expected.values())
-    _check_size(sum(sizes), len(data))
+    _check_size(sum(sizes), size)
     return layout
 
 
@@ -262,33 +251,31 @@ def _header(entries, size):
 
 
 def _read_header(data):
-    """Format of a file, and its entry for each tensor, not checked further."""
-    length = int.from_bytes(data[:8], "little")
-    _check_header(length)
+    """Arrays of a file, its format, and its entry for each tensor, not checked yet."""
+    _check_header(int.from_bytes(data[:8], "little"))
     try:
-        header = strict_json.loads(data[8 : 8 + length])
-        metadata = header.pop("__metadata__")
-        stated = strict_json.loads(metadata["cvzoo"])
+        arrays = containers.Entries(data)
+        stated = strict_json.loads(arrays.metadata["cvzoo"])
         keys, form, entries = sorted(stated), stated["format"], stated["tensors"]
-        of_arrays = {key for array in header.values() for key, _ in array.items()}
+    except containers.ContainerError as error:
+        raise PackingError(f"{_NO_WEIGHTS_FILE}: {error}") from error
     except _WHAT_A_BAD_HEADER_RAISES as error:
         raise PackingError(f"{_NO_WEIGHTS_FILE}: {error!r}") from error
     if (
         keys != ["format", "tensors"]
-        or list(metadata) != ["cvzoo"]
-        or of_arrays - _KEYS_OF_ARRAYS
+        or list(arrays.metadata) != ["cvzoo"]
         or type(entries) is not dict
     ):
         raise PackingError(
-            f"{_NO_WEIGHTS_FILE}: its header has {keys!r:.200}, "
-            f"{sorted(metadata)!r:.200} and {sorted(of_arrays)!r:.200}"
+            f"{_NO_WEIGHTS_FILE}: its header has {keys!r:.200} and "
+            f"{sorted(arrays.metadata)!r:.200}"
         )
     if type(form) is not int or form not in READS:
         raise PackingError(
             f"The weights file has format {form!r:.100}; this version reads "
             f"{' and '.join(map(str, READS))}."
         )
-    return form, entries
+    return arrays, form, entries
 
 
 def _check_header(length):
