@@ -17,6 +17,8 @@ CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 CARD = "README.md"
 FILES = (ARCHITECTURE, CONFIG, WEIGHTS, CARD)
+# What `git clone` and `hf download` put beside the files of a repository. Never read.
+BESIDE = (".gitattributes", ".git", ".cache")
 LARGEST_FILE = 2**32
 LARGEST_TEXT = 2**22
 
@@ -67,7 +69,7 @@ def read_files(folder, manifest, apart=()):
     """
     folder = Path(folder)
     try:
-        present = {path.name for path in folder.iterdir()} - {MANIFEST}
+        present = {path.name for path in folder.iterdir()} - {MANIFEST, *BESIDE}
     except OSError as error:
         raise PresetError(f"Folder {folder} cannot be read: {error}") from error
     if present != set(FILES):

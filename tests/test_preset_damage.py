@@ -46,6 +46,18 @@ def test_an_unknown_file_is_refused(preset):
         cvzoo.from_preset(preset)
 
 
+def test_what_git_and_the_hub_put_beside_is_left_alone(preset, saved):
+    (preset / ".gitattributes").write_text("*.safetensors filter=lfs")
+    for name in (".git", ".cache"):
+        (preset / name).mkdir()
+    cvzoo.from_preset(preset, verify=True)
+    with pytest.raises(PresetError, match=r"not replaced.*\['.cache', '.git'"):
+        cvzoo.save_preset(saved[1], preset, overwrite=True)
+    (preset / ".gitignore").touch()
+    with pytest.raises(PresetError, match=r"Unknown: \['.gitignore'\]"):
+        cvzoo.from_preset(preset)
+
+
 def test_weights_of_another_architecture_list_both_names(preset):
     def rename(data):
         data["layers"]["first"] = data["layers"].pop("hidden")
