@@ -8,6 +8,7 @@ Formats:
    the command that makes it, and how long one call takes.
 """
 
+from cvzoo import manifest_checks
 from cvzoo.manifest_checks import ManifestError, is_integer, is_number
 
 FORMAT = 2
@@ -46,6 +47,7 @@ def checked(manifest):
         _check(f"input '{name}'", told, _INPUT)
     if manifest["latency"]:
         _check("`latency`", manifest["latency"], _LATENCY)
+    manifest_checks.check(manifest)
     return manifest
 
 
