@@ -10,6 +10,8 @@ LARGEST_SHAPE = 16
 LARGEST_SIZE = 2**31
 LARGEST_COUNT = 2**53
 LARGEST_FLOAT32 = 3.4028235e38
+# A part of an address, and of a file's name on every system.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 # Type of an input → whether a number is of it. Of complex ones no examples are kept.
 _NUMBERS_OF = {
@@ -31,7 +33,7 @@ def check(manifest):
 
     What is for people only, such as scores, may be anything.
     """
-    _check_text("name", manifest["name"])
+    check_name(manifest["name"])
     for library, version in manifest["versions"].items():
         _check_text(f"version of {library!r:.100}", version)
     for name, stated in manifest["files"].items():
@@ -46,6 +48,15 @@ def check(manifest):
                 f"`classes` must be texts of one line. Found: {name!r:.200}"
             )
     check_examples(manifest["examples"])
+
+
+def check_name(name):
+    """Raises unless a preset can have a name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ManifestError(
+            "the `name` of a preset must be letters from A to z, digits, `_`, `-` and "
+            f"`.`, the first neither of the last two. Found: {name!r:.300}"
+        )
 
 
 def check_examples(examples):

@@ -13,6 +13,7 @@ from cvzoo import (
     compiling,
     folders,
     graph,
+    manifest_checks,
     manifests,
     packing,
     preset_files,
@@ -25,6 +26,8 @@ from cvzoo import (
 )
 from cvzoo.catalogue import PresetError
 
+# Arguments that are dictionaries.
+_DICTIONARIES = ("scores", "data", "inputs", "latency")
 # Loss → what scores are.
 _DECODE = {
     "sparse_categorical_crossentropy": "one class",
@@ -62,7 +65,8 @@ def save_preset(
         model: A Functional or Sequential model of layers that presets can keep.
             Sparsifiers and masks are left out; zeros in kernels are packed.
         folder: The folder to make.
-        name: Name of the preset. Defaults to the folder's name.
+        name: Name of the preset: letters, digits, `_`, `-`, `.`. Defaults to the
+            folder's name.
         description: A sentence for people.
         baseline: The uncompressed model, for the counts.
         compile: How `from_preset` compiles it: a dictionary with the keys `loss`,
@@ -99,8 +103,14 @@ def save_preset(
     if baseline is not None:
         graph.check_is_model("baseline", baseline)
     sparsity.warn_if_unpruned(model, "cvzoo.save_preset")
-    _check_json(scores=scores, data=data, classes=list(classes), config=config)
+    _check_json(
+        **{"scores": scores, "data": data, "inputs": inputs, "latency": latency},
+        **{"classes": list(classes), "config": config, "description": description},
+        **{"licence": licence, "command": command},
+    )
     folder = Path(folder)
+    name = folder.name if name is None else name
+    manifest_checks.check_name(name)
     _check_replaceable(folder, overwrite)
     settings = {"recipe": config or {}, "compile": compiling.chosen(compile, model)}
     fed = stored_examples.checked(model, examples)
@@ -115,7 +125,7 @@ def save_preset(
     report = reporting.compression_report(model, baseline)
     manifest = {
         "format": manifests.FORMAT,
-        "name": name or folder.name,
+        "name": name,
         "description": description,
         "versions": {p: packages.version(p) for p in ("cvzoo", "keras", "tensorflow")},
         "tensors": {
@@ -164,7 +174,9 @@ def files_of(manifest, described, settings, packed):
         catalogue.WEIGHTS: packed,
     }
     hashes = {key: catalogue.describe_bytes(data) for key, data in files.items()}
-    manifest = manifests.checked({**manifest, "files": hashes})
+    # As it will be read: numpy's numbers are Python's, and tuples are lists.
+    text = catalogue.to_json({**manifest, "files": hashes})
+    manifest = manifests.checked(catalogue.parse_json(text, catalogue.MANIFEST))
     files[catalogue.CARD] = cards.card(manifest, described, settings).encode()
     hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
     manifest["files"] = hashes
@@ -179,9 +191,9 @@ def files_of(manifest, described, settings, packed):
 
 
 def _check_json(**given):
-    """Raises unless each is plain data; `scores` and `data` dictionaries or `None`."""
+    """Raises unless each is plain data, and dictionaries or `None` where it must be."""
     for name, value in given.items():
-        if name in ("scores", "data") and not isinstance(value, dict | None):
+        if name in _DICTIONARIES and not isinstance(value, dict | None):
             raise PresetError(f"`{name}` must be a dictionary. Received: {value!r}")
         try:
             catalogue.to_json(value)
@@ -231,6 +243,12 @@ def told_inputs(names, told):
         raise PresetError(
             f"`inputs` must tell of the model's inputs {names}. Received: {unknown}"
         )
+    for name, one in told.items():
+        if not isinstance(one, dict):
+            raise PresetError(
+                "`inputs` must give a dictionary for each input, with the key "
+                f"`meaning`. Received: {name!r}: {one!r:.200}"
+            )
     nothing = {"meaning": "", "range": None, "sample_rate": None}
     return {name: {**nothing, **one} for name, one in told.items()}
 

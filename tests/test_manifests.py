@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import cvzoo
@@ -92,9 +93,42 @@ def test_what_is_told_of_a_model_is_kept(tmp_path):
         assert line in card
 
 
+def test_tuples_and_numbers_of_numpy_are_kept(tmp_path):
+    folder = cvzoo.save_preset(
+        small_model(),
+        tmp_path / "one",
+        inputs={"meaning": "ink", "range": (np.float32(0), np.int64(16))},
+        latency={"milliseconds": np.float64(2), "hardware": "", "date": ""},
+        scores={"test": np.float32(0.5)},
+        classes=tuple("abc"),
+    )
+    found = catalogue.read_manifest(folder)
+    (told,) = found["inputs"].values()
+    assert told["range"] == [0, 16]
+    assert found["latency"]["milliseconds"] == 2
+    assert found["scores"]["test"] == 0.5
+
+
+NAMES = ("", ".", "..", "a/b", "a\\b", "two\nlines", 'a"b', "my model", "-m", "é")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_no_address_has_are_refused(manifest, name, tmp_path):
+    with pytest.raises(ValueError, match="`name` of a preset must be letters"):
+        cvzoo.save_preset(small_model(), tmp_path / "one", name=name)
+    assert not (tmp_path / "one").exists()
+    with pytest.raises(ValueError, match="`name` of a preset must be letters"):
+        manifests.checked({**manifest, "name": name})
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"inputs": "ink"}, "`inputs` must be a dictionary. Received: 'ink'"),
+        ({"latency": 3}, "`latency` must be a dictionary. Received: 3"),
+        ({"licence": object()}, "`licence` must hold text"),
+        ({"description": "\x1b[2J"}, "metadata.json.*only the line feed"),
+        ({"classes": ["a\nb"]}, "`classes` must be texts of one line"),
         ({"inputs": {"sound": {"meaning": ""}}}, "tell of the model's inputs"),
         ({"outputs": "notes"}, "of the wrong kind: \\['decode'\\]"),
         ({"latency": {"milliseconds": -1}}, "`latency`"),
@@ -105,3 +139,10 @@ def test_what_cannot_be_told_is_refused(arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         cvzoo.save_preset(small_model(), tmp_path / "one", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_input_that_something_else_is_told_of_is_refused(tmp_path):
+    model = small_model()
+    inputs = {model.inputs[0].name: "ink"}
+    with pytest.raises(ValueError, match="a dictionary for each input.*'ink'"):
+        cvzoo.save_preset(model, tmp_path / "one", inputs=inputs)

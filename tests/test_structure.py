@@ -75,8 +75,8 @@ ALLOWED = {
     "loading": {"catalogue", "graph", "opening", "packing", "weights"},
     "saving": {
         *("architecture", "cards", "catalogue", "compiling", "folders", "graph"),
-        *("manifests", "packing", "preset_files", "reporting", "rounding"),
-        *("sparsifying", "sparsity", "stored_examples", "weights"),
+        *("manifest_checks", "manifests", "packing", "preset_files", "reporting"),
+        *("rounding", "sparsifying", "sparsity", "stored_examples", "weights"),
     },
     "exporting": {
         *(

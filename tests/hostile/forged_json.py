@@ -139,8 +139,6 @@ def _may_be(name, path, old, what):
     if name == catalogue.MANIFEST:
         if path in (("description",), ("licence",), ("command",)):
             return what.startswith("path")
-        if path == ("name",):
-            return what == "path 2"
         if path[:1] == ("classes",) and path[1:]:
             return what in ("number", "path", "path 2")
         if len(path) == 1 and isinstance(old, dict):

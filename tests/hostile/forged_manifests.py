@@ -34,7 +34,13 @@ def _manifests():
     hash_ = "0" * 64
     changes = {
         "format": {repr(v): put("format", v) for v in (0, -1, 10**6, True, 1.0, "1")},
-        "name": {repr(v)[:9]: put("name", v) for v in ("", "nul\0", "n" * 256, None)},
+        "name": {
+            repr(v)[:9]: put("name", v)
+            for v in (
+                *("", ".", "..", "a/b", "a\\b", 'a"b', "my model", "-m", "n" * 256),
+                *("nul\0", None, 3),
+            )
+        },
         "files": {
             "of a path": put("files", "../weights", {"bytes": 1, "sha256": hash_}),
             "of another name": lambda data: changed(
