@@ -68,7 +68,10 @@ def check_examples(examples):
             "`examples` must have the keys ['inputs', 'outputs']. Found: "
             f"{sorted(examples)!r:.200}"
         )
-    for stored in (*input_list(examples), examples["outputs"]):
+    stored_inputs = input_list(examples)
+    if not stored_inputs:
+        raise ManifestError("`examples` must have an array for each input. Found: []")
+    for stored in (*stored_inputs, examples["outputs"]):
         _check_array(stored)
 
 
@@ -85,7 +88,7 @@ def check_examples_fit(examples, inputs, outputs):
     stored = input_list(examples)
     shapes = [tuple(one["shape"]) for one in stored]
     found = tuple(examples["outputs"]["shape"])
-    batch = shapes[0][:1] if shapes else ()
+    batch = shapes[0][:1]
     expected = [(*batch, *one.shape[1:]) for one in inputs]
     # Outputs of several are stacked.
     wanted = (*batch, *outputs[0].shape[1:])

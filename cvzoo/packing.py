@@ -37,7 +37,7 @@ _NO_WEIGHTS_FILE = (
     "Not a packed weights file. Expected one that `cvzoo.save_preset` wrote, whole; "
     "get or save it again"
 )
-_WHAT_A_BAD_HEADER_RAISES = (*(AttributeError, LookupError, TypeError, ValueError),)
+_WHAT_A_BAD_HEADER_RAISES = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class Spec(NamedTuple):

@@ -1,7 +1,7 @@
 """Which check of the loader has refused a preset, and which checks there are.
 
-A check is a `raise` in a module that `from_preset` runs. Its name is that of module and
-function, with a number where the function has several.
+A check is a `raise` in a module that `from_preset` or `cvzoo info` runs. Its name is
+that of module and function, with a number where the function has several.
 """
 
 import ast
@@ -13,8 +13,11 @@ from pathlib import Path
 MODULES = (
     *("strict_json", "preset_files", "catalogue", "manifest_checks", "manifests"),
     *("containers", "packing", "coding", "first_format", "weights", "architecture"),
-    *("architecture_checks", "compiling", "stored_examples", "presets"),
+    *("architecture_checks", "compiling", "stored_examples", "presets", "heads"),
+    "commands.preset",
 )
+# Those which `from_preset(folder)` does not come to.
+OF_OTHERS = ("heads.", "commands.preset.")
 # Functions that check what a user gives, or is about to save.
 NOT_OF_FILES = {
     *("architecture.describe", "architecture._describe_input"),

@@ -38,7 +38,6 @@ def _flipped(times):
                 yield Mutant(
                     f"{base}, {name}: bit {at_bit} flipped, {number}",
                     *("flipped bit", base, make),
-                    is_resealed=False,
                 )
 
 
@@ -56,13 +55,11 @@ def _cut(times):
                         **files,
                         name: files[name][:length],
                     },
-                    is_resealed=False,
                 )
             yield Mutant(
                 f"{base}, {name}: a byte more",
                 *("trailing bytes", base),
                 lambda files, name=name: {**files, name: files[name] + b"x"},
-                is_resealed=False,
             )
             if name in (*JSON_FILES, catalogue.WEIGHTS):
                 for number in range(2 * times):
@@ -157,13 +154,11 @@ def _places():
                 yield Mutant(
                     f"{base}, {name} is {way}",
                     *("no plain file", base, dict),
-                    is_resealed=False,
                     place=replaced(name, make),
                 )
             yield Mutant(
                 f"{base}, {name} is missing",
                 *("missing file", base, dict),
-                is_resealed=False,
                 place=removed(name),
             )
         for extra in ("extra.py", ".hidden", "weights.safetensors.part", "__init__.py"):

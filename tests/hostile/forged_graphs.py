@@ -9,6 +9,7 @@ from tests.hostile.json_text import (
 )
 from tests.hostile.mutant import (
     CODE,
+    WITHOUT_HEAD,
     Mutant,
     with_json,
 )
@@ -286,6 +287,48 @@ def _architectures():
         )
     yield from _inverse_transforms()
     yield from _arguments()
+    yield from _without_head()
+
+
+def _without_head():
+    """Networks of which nobody can say what `classes` would replace."""
+    flat = {"class": "Flatten"}
+
+    def with_calls(layers, *names):
+        """The graph goes on with these calls, each on the output of the one before."""
+
+        def change(data):
+            calls, numbers = list(data["calls"]), {"logits": 0, "flat": 0}
+            before = data["outputs"][0]
+            for name in names:
+                calls.append([name, before])
+                numbers[name] = numbers.get(name, -1) + 1
+                before = [name, numbers[name], 0]
+            layers_ = {**data["layers"], **layers}
+            return {**data, "layers": layers_, "calls": calls, "outputs": [before]}
+
+        return change
+
+    repeat = {"class": "RepeatVector", "n": 18}
+    for what, change in {
+        "flat at its end": with_calls({"more": flat}, "more"),
+        "its head twice": with_calls({"more": repeat}, "more", "flat", "logits"),
+    }.items():
+        yield Mutant(
+            f"architecture: {what}",
+            *("no head", "convolution", with_json(catalogue.ARCHITECTURE, change)),
+            outcome=WITHOUT_HEAD,
+        )
+    yield Mutant(
+        "architecture: two outputs, of which either may be the head",
+        *("no head", "two_inputs", dict),
+        outcome=WITHOUT_HEAD,
+    )
+    yield Mutant(
+        "manifest: fewer classes than outputs",
+        *("no head", "sparse", dict),
+        outcome=WITHOUT_HEAD,
+    )
 
 
 def _inverse_transforms():

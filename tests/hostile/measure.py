@@ -20,7 +20,8 @@ from tests.hostile.mutant import Mutant
 KINDS = (
     *("bomb or no JSON", "header", "header length", "stated in the header"),
     *("streams", "huge shape", "huge claim", "manifest, tensors", "layers and calls"),
-    *("no plain file", "extra file"),
+    *("no plain file", "extra file", "argument", "entry of a tensor", "examples"),
+    *("nested", "entries of the file"),
 )
 # Events of Python's that change something, or reach out of the process.
 HARMFUL = re.compile(

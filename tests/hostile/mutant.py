@@ -14,6 +14,8 @@ CODE = {"class_name": "Lambda", "module": "builtins", "config": {}}
 # What must happen. The last is for weights in which a bit was flipped: what they then
 # say may be as good as before, to within the tolerance of stored examples.
 REFUSED, FOUND_BY_VERIFY, REFUSED_OR_AS_GOOD = "refused", "found by verify", "as good"
+# Of a preset that may be loaded as it is, but not with other classes.
+WITHOUT_HEAD = "without head"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +27,6 @@ class Mutant:
         kind: A few words.
         base: Name of the preset of `bases` that it is a change of.
         make: Function of the base's files that gives the mutant's.
-        is_resealed: Whether sizes and hashes are right, so that something else than
-            these must stop it.
         outcome: What must happen.
         place: Function of the folder, called once the files are there.
     """
@@ -35,15 +35,31 @@ class Mutant:
     kind: str
     base: str
     make: Callable
-    is_resealed: bool = True
     outcome: str = REFUSED
     place: Callable | None = None
 
     def write(self, folder):
-        for name, data in self.make(bases.presets()[self.base]).items():
+        """Writes its files. Returns whether sizes and hashes are right.
+
+        Something else than these must then stop it.
+        """
+        files = self.make(bases.presets()[self.base])
+        for name, data in files.items():
             (folder / name).write_bytes(data)
         if self.place:
             self.place(folder)
+        return self.place is None and _are_right(files)
+
+
+def _are_right(files):
+    """Whether a manifest can be read, and states of each file what it is."""
+    try:
+        stated = json.loads(files[catalogue.MANIFEST])["files"]
+        return stated == {
+            name: catalogue.describe_bytes(files[name]) for name in catalogue.FILES
+        }
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return False
 
 
 def generator_of(*key):

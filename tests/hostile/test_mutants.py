@@ -26,6 +26,11 @@ def test_each_check_refuses_some(results):
     assert counted == checks.names()
 
 
+def test_all_that_reads_presets_has_refused_some(results):
+    assert len(results.read_by) == 5
+    assert min(results.read_by.values()) > 100
+
+
 def test_few_flipped_bits_are_as_good_as_before(results):
     assert len(results.as_good) < len(results.mutants) / 50
 
