@@ -1,6 +1,8 @@
 """What shipped presets were trained on, under which licence, and that it is told."""
 
+import collections
 import configparser
+import csv
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,16 @@ ALLOWED = {
     },
     "chorales": {
         "name": "Bach's chorales, real scores and synthesised sound",
-        "licence": "music in the public domain; encodings used by permission, as "
-        "music21 says, and not distributed here; sound Apache-2.0",
-        "notice": (),
+        "licence": "compositions in the public domain; encodings of no named licence, "
+        "perhaps with restrictions on commercial use, and not distributed here; sound "
+        "Apache-2.0",
+        # What the files say, and what music21's corpus/license.txt says of them.
+        "notice": (
+            "338 say: PDF © 2004 Margaret Greentree - used by permission; 24: PDF © "
+            "2003 or 2004 Margaret Greentree, www.jsbchorales.net; 47 nothing of",
+            "may be under copyright but have been licensed for use, though there may "
+            "be restrictions on commercial use",
+        ),
     },
 }
 NAMES = catalogue.preset_names()
@@ -75,6 +84,13 @@ def test_notices_that_licences_ask_for_are_passed_on(manifest):
         assert text in manifest["data"]["notice"]
         assert text in card
         assert text in NOTICE
+
+
+def test_scores_of_chorales_are_counted_by_what_they_say_of_rights():
+    with open(ROOT / "training/data/chorales/works.csv", encoding="utf-8") as file:
+        used = [row for row in csv.DictReader(file) if row["cluster"]]
+    counts = collections.Counter(row["notice"] for row in used)
+    assert counts == {"permission": 338, "copyright": 24, "none": 47}
 
 
 def test_the_list_holds_what_is_used_and_no_more():

@@ -33,8 +33,14 @@ ABOUT = {
     "name": "Bach's chorales, real scores and synthesised sound",
     "source": "scores of music21 (Greentree's encodings, jsbchorales.net), rendered by "
     "training/data/chorales",
-    "licence": "music in the public domain; encodings used by permission, as music21 "
-    "says, and not distributed here; sound Apache-2.0",
+    "licence": "compositions in the public domain; encodings of no named licence, "
+    "perhaps with restrictions on commercial use, and not distributed here; sound "
+    "Apache-2.0",
+    "notice": "of the 409 encodings, 338 say: PDF © 2004 Margaret Greentree - used by "
+    "permission; 24: PDF © 2003 or 2004 Margaret Greentree, www.jsbchorales.net; 47 "
+    "nothing of rights. music21's corpus/license.txt: encodings are distributed with "
+    "the permission of the encoders, and may be under copyright but have been licensed "
+    "for use, though there may be restrictions on commercial use",
     "inputs": "synthesised sound, mono",
     "range": [-0.9, 0.9],
     "sample_rate": HERTZ,

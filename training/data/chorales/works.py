@@ -9,7 +9,7 @@ Columns: `file`; `notice`, what the file itself says of rights; `cluster` and `s
 both empty for files that are not used; `digest`, of the text of the score, so that a
 release of music21 that corrects one does not change the data unnoticed. Notices are
 
-- `permission`: "PDF © 2004 Margaret Greentree, used by permission";
+- `permission`: "PDF © 2004 Margaret Greentree - used by permission";
 - `copyright`: the same line with the address of her site, jsbchorales.net, in place of
   the permission;
 - `none`: the file says nothing;
