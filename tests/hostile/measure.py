@@ -15,13 +15,13 @@ from pathlib import Path
 import cvzoo
 from cvzoo.catalogue import MANIFEST, PresetError
 from tests.hostile import bases, mutants
-from tests.hostile.mutant import Mutant
+from tests.hostile.mutant import FOUND_BY_VERIFY, Mutant
 
 KINDS = (
     *("bomb or no JSON", "header", "header length", "stated in the header"),
     *("streams", "huge shape", "huge claim", "manifest, tensors", "layers and calls"),
     *("no plain file", "extra file", "argument", "entry of a tensor", "examples"),
-    *("nested", "entries of the file"),
+    *("nested", "entries of the file", "examples that cannot be run"),
 )
 # Events of Python's that change something, or reach out of the process.
 HARMFUL = re.compile(
@@ -56,7 +56,7 @@ def main():
             _forget_peak()
             is_loading = True
             try:
-                cvzoo.from_preset(folder)
+                cvzoo.from_preset(folder, verify=mutant.outcome == FOUND_BY_VERIFY)
             except PresetError:
                 refused = True
             else:
