@@ -5,25 +5,8 @@ import difflib
 import os
 from pathlib import Path
 
-from cvzoo import cards, downloads, recipes
-
-# Others find here, too, what a preset folder holds.
-from cvzoo.preset_files import (  # noqa: F401
-    ARCHITECTURE,
-    CARD,
-    CONFIG,
-    FILES,
-    MANIFEST,
-    WEIGHTS,
-    PresetError,
-    describe_bytes,
-    opened_weights,
-    parse_json,
-    read_files,
-    read_limited,
-    read_manifest,
-    to_json,
-)
+from cvzoo import cards, downloads, preset_files, recipes
+from cvzoo.preset_files import CONFIG, MANIFEST, WEIGHTS, PresetError
 
 SHIPPED = Path(__file__).parent / "zoo"
 
@@ -102,8 +85,10 @@ def find(name):
 
 
 def _row(folder):
-    manifest = read_manifest(folder)
-    settings = parse_json(read_limited(folder / CONFIG), CONFIG)
+    manifest = preset_files.read_manifest(folder)
+    settings = preset_files.parse_json(
+        preset_files.read_limited(folder / CONFIG), CONFIG
+    )
     counts, scores = manifest["counts"], manifest["scores"]
     return PresetRow(
         name=manifest["name"],

@@ -5,9 +5,9 @@ import warnings
 import keras
 from keras import ops as kops
 
-from cvzoo.catalogue import PresetError
 from cvzoo.losses import MultiLabelCrossEntropy
 from cvzoo.metrics import BinnedAveragePrecision, BinnedGlobalAveragePrecision
+from cvzoo.preset_files import PresetError
 
 LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cvzoo import catalogue
-from cvzoo.catalogue import PresetError
+from cvzoo import catalogue, preset_files
+from cvzoo.preset_files import PresetError
 
 # From which probability on a class of several is named.
 LEAST = 0.5
@@ -27,7 +27,7 @@ def decode(name, scores, top=5, least=LEAST):
         PresetError: The preset does not say what its scores are, or has another number
             of classes.
     """
-    manifest = catalogue.read_manifest(catalogue.find(name))
+    manifest = preset_files.read_manifest(catalogue.find(name))
     probable = checked_probabilities(name, manifest, scores)
     if manifest["outputs"]["decode"] == "one class":
         return named(probable, manifest["classes"], top, 0.0)

@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple
 
 from cvzoo import architecture_checks
-from cvzoo.catalogue import PresetError
 from cvzoo.layers.linear import check_size
+from cvzoo.preset_files import PresetError
 
 # The argument that counts the outputs of a linear layer.
 _SIZES = ("units", "filters", "classes")

@@ -4,7 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 from cvzoo import graph, opening, packing, weights
-from cvzoo.catalogue import PresetError
+from cvzoo.preset_files import PresetError
 
 
 class Mismatch(NamedTuple):

@@ -3,8 +3,8 @@
 import contextlib
 from typing import NamedTuple
 
-from cvzoo import catalogue, packing
-from cvzoo.catalogue import PresetError
+from cvzoo import catalogue, packing, preset_files
+from cvzoo.preset_files import PresetError
 
 _WHAT_A_BAD_FILE_RAISES = (
     *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
@@ -37,9 +37,9 @@ def opened(name):
             that holds something unexpected raises while it is open.
     """
     folder = catalogue.find(name)
-    manifest = catalogue.read_manifest(folder)
-    files = catalogue.read_files(folder, manifest, apart=(catalogue.WEIGHTS,))
-    with catalogue.opened_weights(folder, manifest) as data:
+    manifest = preset_files.read_manifest(folder)
+    files = preset_files.read_files(folder, manifest, apart=(preset_files.WEIGHTS,))
+    with preset_files.opened_weights(folder, manifest) as data:
         try:
             specs = {
                 tensor: packing.Spec(tuple(entry["shape"]), entry["parts"])

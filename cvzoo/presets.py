@@ -2,18 +2,18 @@
 
 from cvzoo import (
     architecture,
-    catalogue,
     compiling,
     heads,
     manifest_checks,
     opening,
     packing,
+    preset_files,
     reporting,
     stored_examples,
     weights,
 )
-from cvzoo.catalogue import PresetError
 from cvzoo.layers.linear import check_size
+from cvzoo.preset_files import PresetError
 
 
 def from_preset(name, compile=True, masked=True, verify=False, classes=None):
@@ -47,11 +47,11 @@ def from_preset(name, compile=True, masked=True, verify=False, classes=None):
         raise ValueError("`verify` compares outputs of the preset's own classes.")
     with opening.opened(name) as preset:
         manifest, specs, tensors = preset.manifest, preset.specs, preset.tensors
-        described = catalogue.parse_json(
-            preset.files[catalogue.ARCHITECTURE], catalogue.ARCHITECTURE
+        described = preset_files.parse_json(
+            preset.files[preset_files.ARCHITECTURE], preset_files.ARCHITECTURE
         )
-        settings = catalogue.parse_json(
-            preset.files[catalogue.CONFIG], catalogue.CONFIG
+        settings = preset_files.parse_json(
+            preset.files[preset_files.CONFIG], preset_files.CONFIG
         )
         compiling.check_config(settings)
         shapes, fresh = {name: spec.shape for name, spec in specs.items()}, set()

@@ -9,7 +9,6 @@ import numpy as np
 from cvzoo import (
     architecture,
     cards,
-    catalogue,
     compiling,
     folders,
     graph,
@@ -24,7 +23,7 @@ from cvzoo import (
     stored_examples,
     weights,
 )
-from cvzoo.catalogue import PresetError
+from cvzoo.preset_files import PresetError
 
 # Arguments that are dictionaries.
 _DICTIONARIES = ("scores", "data", "inputs", "latency")
@@ -169,24 +168,24 @@ def files_of(manifest, described, settings, packed):
         packed: The weights file.
     """
     files = {
-        catalogue.ARCHITECTURE: catalogue.to_json(described).encode(),
-        catalogue.CONFIG: catalogue.to_json(settings).encode(),
-        catalogue.WEIGHTS: packed,
+        preset_files.ARCHITECTURE: preset_files.to_json(described).encode(),
+        preset_files.CONFIG: preset_files.to_json(settings).encode(),
+        preset_files.WEIGHTS: packed,
     }
-    hashes = {key: catalogue.describe_bytes(data) for key, data in files.items()}
+    hashes = {key: preset_files.describe_bytes(data) for key, data in files.items()}
     # As it will be read: numpy's numbers are Python's, and tuples are lists.
-    text = catalogue.to_json({**manifest, "files": hashes})
-    manifest = manifests.checked(catalogue.parse_json(text, catalogue.MANIFEST))
-    files[catalogue.CARD] = cards.card(manifest, described, settings).encode()
-    hashes = {key: catalogue.describe_bytes(files[key]) for key in sorted(files)}
+    text = preset_files.to_json({**manifest, "files": hashes})
+    manifest = manifests.checked(preset_files.parse_json(text, preset_files.MANIFEST))
+    files[preset_files.CARD] = cards.card(manifest, described, settings).encode()
+    hashes = {key: preset_files.describe_bytes(files[key]) for key in sorted(files)}
     manifest["files"] = hashes
-    files[catalogue.MANIFEST] = catalogue.to_json(manifest).encode()
+    files[preset_files.MANIFEST] = preset_files.to_json(manifest).encode()
     # What is written can be read.
-    preset_files.parse_manifest(files[catalogue.MANIFEST], manifest["name"])
+    preset_files.parse_manifest(files[preset_files.MANIFEST], manifest["name"])
     for key, data in files.items():
         preset_files.check_length(key, len(data))
-    for key in (catalogue.ARCHITECTURE, catalogue.CONFIG):
-        catalogue.parse_json(files[key], key)
+    for key in (preset_files.ARCHITECTURE, preset_files.CONFIG):
+        preset_files.parse_json(files[key], key)
     return files
 
 
@@ -196,7 +195,7 @@ def _check_json(**given):
         if name in _DICTIONARIES and not isinstance(value, dict | None):
             raise PresetError(f"`{name}` must be a dictionary. Received: {value!r}")
         try:
-            catalogue.to_json(value)
+            preset_files.to_json(value)
         except (TypeError, ValueError) as error:
             raise PresetError(
                 f"`{name}` must hold text, finite numbers, lists and dictionaries of "
@@ -214,14 +213,14 @@ def _check_replaceable(folder, overwrite):
     if not folder.is_dir():
         raise PresetError(f"{folder} is a file; a preset is a folder.")
     present = {path.name for path in folder.iterdir()}
-    if others := present - {*catalogue.FILES, catalogue.MANIFEST}:
+    if others := present - {*preset_files.FILES, preset_files.MANIFEST}:
         raise PresetError(
             f"{folder} is not replaced: it holds what is no part of a preset: "
             f"{sorted(others)[:5]}. Give another folder."
         )
     if present:
         try:
-            catalogue.read_manifest(folder)
+            preset_files.read_manifest(folder)
         except PresetError as error:
             raise PresetError(
                 f"{folder} is not replaced: its files {sorted(present)} are of no "

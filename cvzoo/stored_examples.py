@@ -5,8 +5,8 @@ import math
 import keras
 import numpy as np
 
-from cvzoo import catalogue, graph
-from cvzoo.catalogue import PresetError
+from cvzoo import catalogue, graph, preset_files
+from cvzoo.preset_files import PresetError
 
 # Outputs of stored examples on another machine differ by rounding only: by this much
 # of the largest of them.
@@ -27,7 +27,7 @@ def examples(name):
     Raises:
         PresetError: There is no such preset, or it keeps no examples.
     """
-    stored = catalogue.read_manifest(catalogue.find(name))["examples"]
+    stored = preset_files.read_manifest(catalogue.find(name))["examples"]
     if not stored:
         raise PresetError(f"Preset {name} keeps no examples.")
     inputs = inputs_of(stored)

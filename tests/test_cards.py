@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cvzoo import cards, catalogue
+from cvzoo import cards, catalogue, preset_files
 from cvzoo.commands.preset import Preset
 from training import config as configs
 from training import notes
@@ -13,7 +13,7 @@ NAMES = catalogue.preset_names()
 
 
 def card_of(name):
-    return (catalogue.SHIPPED / name / catalogue.CARD).read_text(encoding="utf-8")
+    return (catalogue.SHIPPED / name / preset_files.CARD).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ import keras
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, cli, recipes
+from cvzoo import catalogue, cli, preset_files, recipes
 from cvzoo.commands import listing
 
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
@@ -111,7 +111,7 @@ def test_lines_for_people_fit_a_terminal(capsys, monkeypatch):
 
 def test_a_recipe_without_weights_raises_with_the_command(capsys):
     with pytest.raises(
-        catalogue.PresetError, match="recipe, not trained. Train it"
+        preset_files.PresetError, match="recipe, not trained. Train it"
     ) as e:
         cvzoo.from_preset(UNTRAINED)
     assert f"`python -m training.train {UNTRAINED} --workdir out/" in str(e.value)
@@ -123,7 +123,7 @@ def test_info_as_json_is_the_manifest(capsys):
     assert cli.main(["info", NAME, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["name"] == NAME
-    assert set(printed["files"]) == set(catalogue.FILES)
+    assert set(printed["files"]) == set(preset_files.FILES)
     (told,) = printed["inputs"]
     assert told["name"] == "iq" and told["shape"] == [128, 2]
     assert "mean power 1" in told["meaning"]
@@ -173,7 +173,7 @@ def test_info_names_no_file_where_none_can_be_run(tmp_path, capsys):
 def test_a_preset_of_other_json_is_one_line(command, file, data, preset, capsys):
     (preset / file).write_text(json.dumps(data))
     manifest = json.loads((preset / "metadata.json").read_text())
-    stated = catalogue.describe_bytes((preset / file).read_bytes())
+    stated = preset_files.describe_bytes((preset / file).read_bytes())
     manifest["files"][file] = stated
     (preset / "metadata.json").write_text(json.dumps(manifest))
     more = ["a.npy"] if command == "run" else []

@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 import cvzoo
-from cvzoo import catalogue, compiling
-from cvzoo.catalogue import PresetError
+from cvzoo import compiling, preset_files
+from cvzoo.preset_files import PresetError
 from tests.helpers import COMPILE, small_model
 
 
@@ -26,7 +26,7 @@ def compiled(loss=None, metrics=("accuracy",), optimizer=None, **arguments):
 
 
 def kept(folder):
-    return json.loads((folder / catalogue.CONFIG).read_text())["compile"]
+    return json.loads((folder / preset_files.CONFIG).read_text())["compile"]
 
 
 def test_a_preset_is_compiled_as_its_model_was(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from scipy import special
 
 import cvzoo
-from cvzoo import catalogue
-from cvzoo.catalogue import PresetError
+from cvzoo import catalogue, preset_files
+from cvzoo.preset_files import PresetError
 from tests.helpers import COMPILE, inputs_of, small_model
 
 DIGITS = "two_layer_dense_complex_vd_digits"
@@ -62,7 +62,7 @@ def test_examples_are_those_that_were_given(tmp_path):
 
 @pytest.mark.parametrize("name", catalogue.preset_names())
 def test_shipped_presets_have_examples_and_say_what_scores_are(name):
-    manifest = catalogue.read_manifest(catalogue.find(name))
+    manifest = preset_files.read_manifest(catalogue.find(name))
     outputs = np.reshape(
         manifest["examples"]["outputs"]["values"],
         manifest["examples"]["outputs"]["shape"],

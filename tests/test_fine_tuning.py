@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import architecture, catalogue, heads, layers, sparsity, weights
-from cvzoo.catalogue import PresetError
+from cvzoo import (
+    architecture,
+    catalogue,
+    heads,
+    layers,
+    preset_files,
+    sparsity,
+    weights,
+)
+from cvzoo.preset_files import PresetError
 from tests.helpers import COMPILE, inputs_of, small_model
 
 DIGITS = "simple_conv_complex_vd_digits"
@@ -320,10 +328,10 @@ def test_a_shipped_preset_is_fitted_and_saved_without_growing(classes, tmp_path)
         model = cvzoo.from_preset(folder)
     after = cvzoo.compression_report(model)
     assert after.nonzero <= before.nonzero
-    size = (folder / catalogue.WEIGHTS).stat().st_size
+    size = (folder / preset_files.WEIGHTS).stat().st_size
     assert size <= 1.02 * before.bytes
     if classes is None:
-        assert size <= 1.02 * (shipped / catalogue.WEIGHTS).stat().st_size
+        assert size <= 1.02 * (shipped / preset_files.WEIGHTS).stat().st_size
     for name, zero in zeros.items():
         kernel, _ = sparsity.linear_values(model.get_layer(name))
         assert zero.any() and not any(part[zero].any() for part in kernel)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import training.data
-from cvzoo import catalogue, recipes
+from cvzoo import catalogue, preset_files, recipes
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,7 +60,7 @@ NOTICE = words((ROOT / "NOTICE").read_text(encoding="utf-8"))
 
 @pytest.fixture(params=NAMES)
 def manifest(request):
-    return catalogue.read_manifest(catalogue.SHIPPED / request.param)
+    return preset_files.read_manifest(catalogue.SHIPPED / request.param)
 
 
 def allowed(manifest):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, packing, sparsity, weights
-from cvzoo.catalogue import PresetError
+from cvzoo import packing, preset_files, sparsity, weights
+from cvzoo.preset_files import PresetError
 from tests.helpers import small_model, sparse_model
 
 ALL = ("hidden/kernel", "hidden/bias", "output/kernel", "output/bias")
@@ -90,10 +90,10 @@ def test_weights_that_are_damaged_at_the_end_leave_the_model_as_it_was(preset):
     data = bytearray(packing.pack(tensors))
     # The streams of the last tensor: they end too early, with the hash of that.
     data[-8:] = b"\xff" * 8
-    (preset / catalogue.WEIGHTS).write_bytes(data)
-    manifest = json.loads((preset / catalogue.MANIFEST).read_text())
-    manifest["files"][catalogue.WEIGHTS] = catalogue.describe_bytes(bytes(data))
-    (preset / catalogue.MANIFEST).write_text(json.dumps(manifest))
+    (preset / preset_files.WEIGHTS).write_bytes(data)
+    manifest = json.loads((preset / preset_files.MANIFEST).read_text())
+    manifest["files"][preset_files.WEIGHTS] = preset_files.describe_bytes(bytes(data))
+    (preset / preset_files.MANIFEST).write_text(json.dumps(manifest))
     model = small_model()
     before = state_of(model)
     with pytest.raises(PresetError, match="'output/kernel' of the weights file"):

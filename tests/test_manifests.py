@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, manifests
+from cvzoo import manifests, preset_files
 from tests.helpers import small_model
 
 NEW = {"inputs", "outputs", "licence", "command", "latency"}
@@ -25,7 +25,7 @@ def as_first(manifest):
 
 def test_a_preset_of_the_first_format_is_read(preset, manifest):
     (preset / "metadata.json").write_text(json.dumps(as_first(manifest)))
-    found = catalogue.read_manifest(preset)
+    found = preset_files.read_manifest(preset)
     assert found["format"] == 2
     assert found["data"] == {"name": "digits"}
     assert found["inputs"][""]["meaning"] == "ink 0 to 1"
@@ -79,7 +79,7 @@ def test_what_is_told_of_a_model_is_kept(tmp_path):
         scores={"metric": "accuracy, test", "test": 0.5},
         data={"name": "tones: 'A'"},
     )
-    found = catalogue.read_manifest(folder)
+    found = preset_files.read_manifest(folder)
     assert list(found["inputs"].values()) == [told]
     assert found["outputs"]["decode"] == "each class"
     card = (folder / "README.md").read_text()
@@ -102,7 +102,7 @@ def test_tuples_and_numbers_of_numpy_are_kept(tmp_path):
         scores={"test": np.float32(0.5)},
         classes=tuple("abc"),
     )
-    found = catalogue.read_manifest(folder)
+    found = preset_files.read_manifest(folder)
     (told,) = found["inputs"].values()
     assert told["range"] == [0, 16]
     assert found["latency"]["milliseconds"] == 2

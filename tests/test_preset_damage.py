@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, packing, weights
-from cvzoo.catalogue import PresetError
+from cvzoo import packing, preset_files, weights
+from cvzoo.preset_files import PresetError
 
 
-@pytest.mark.parametrize("name", sorted(catalogue.FILES))
+@pytest.mark.parametrize("name", sorted(preset_files.FILES))
 @pytest.mark.parametrize("damage", ["lost byte", "changed byte", "missing"])
 def test_a_damaged_file_is_found(preset, name, damage):
     path = preset / name
@@ -35,9 +35,11 @@ def rewrite(folder, name, function):
     data = json.loads(path.read_text())
     function(data)
     path.write_text(json.dumps(data))
-    if name != catalogue.MANIFEST:
-        state = catalogue.describe_bytes(path.read_bytes())
-        rewrite(folder, catalogue.MANIFEST, lambda m: m["files"].update({name: state}))
+    if name != preset_files.MANIFEST:
+        state = preset_files.describe_bytes(path.read_bytes())
+        rewrite(
+            folder, preset_files.MANIFEST, lambda m: m["files"].update({name: state})
+        )
 
 
 def test_an_unknown_file_is_refused(preset):
@@ -112,7 +114,7 @@ def test_weights_of_another_shape_than_the_layers_make_are_refused(preset, saved
     tensors = weights.named_tensors(saved[1])
     tensors["hidden/bias"] = tuple(np.ones((2, 13), np.float32))
     (preset / "weights.safetensors").write_bytes(packing.pack(tensors))
-    state = catalogue.describe_bytes((preset / "weights.safetensors").read_bytes())
+    state = preset_files.describe_bytes((preset / "weights.safetensors").read_bytes())
 
     def change(manifest):
         manifest["files"]["weights.safetensors"] = state
@@ -152,7 +154,7 @@ def test_examples_of_another_form_are_refused(preset, examples):
 def test_a_config_of_another_form_is_refused(preset):
     for text in ("[]", "3", '{"recipe": {}}'):
         (preset / "config.json").write_text(text)
-        found = catalogue.describe_bytes(text.encode())
+        found = preset_files.describe_bytes(text.encode())
         rewrite(
             preset,
             "metadata.json",

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, saving, sparsity
-from cvzoo.catalogue import PresetError
+from cvzoo import catalogue, preset_files, saving, sparsity
+from cvzoo.preset_files import PresetError
 from tests.helpers import COMPILE, inputs_of, small_model
 
 
@@ -58,7 +58,7 @@ def test_saving_twice_gives_equal_files(saved, tmp_path):
 
 def test_the_manifest_counts(saved):
     folder, model = saved
-    manifest = catalogue.read_manifest(folder)
+    manifest = preset_files.read_manifest(folder)
     report = cvzoo.compression_report(model)
     assert manifest["counts"]["nonzero"] == report.nonzero
     assert manifest["classes"] == ["a", "b", "c"]
@@ -200,7 +200,7 @@ def test_scores_of_numpy_are_kept(tmp_path):
         scores={"test": np.float32(0.5)},
         classes=range(3),
     )
-    assert catalogue.read_manifest(folder)["scores"] == {"test": 0.5}
+    assert preset_files.read_manifest(folder)["scores"] == {"test": 0.5}
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
@@ -250,7 +250,7 @@ def test_shipped_presets_give_their_stored_outputs(name):
     model = cvzoo.from_preset(name, verify=True)
     assert isinstance(model, keras.Model)
     row = {row.name: row for row in cvzoo.list_presets()}[name]
-    manifest = catalogue.read_manifest(catalogue.SHIPPED / name)
+    manifest = preset_files.read_manifest(catalogue.SHIPPED / name)
     baseline = cvzoo.create_model(**_arguments(name))
     report = cvzoo.compression_report(model, baseline)
     assert row.parameters == report.nonzero
@@ -275,7 +275,7 @@ def test_the_card_of_a_network_that_was_not_compressed_claims_no_factor(tmp_path
 def test_texts_are_kept_as_they_are(tmp_path):
     text = "values [ 1,  2 ] and [3,\n4]"
     folder = cvzoo.save_preset(small_model(), tmp_path / "a", description=text)
-    assert catalogue.read_manifest(folder)["description"] == text
+    assert preset_files.read_manifest(folder)["description"] == text
 
 
 def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(preset, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, containers, packing, sparsity, weights
+from cvzoo import containers, packing, preset_files, sparsity, weights
 from tests.helpers import small_model
 
 
@@ -204,7 +204,7 @@ def test_presets_keep_what_was_rounded(tmp_path):
         expected = values_of(cvzoo.round_weights(pruned, values, posterior))
         for key, value in values_of(loaded).items():
             np.testing.assert_array_equal(value, expected[key])
-        counts = catalogue.read_manifest(folder)["counts"]
+        counts = preset_files.read_manifest(folder)["counts"]
         assert ("change_of_outputs" in counts) == (values != "float32")
         if values != "float32":
             change = np.abs(np.asarray(loaded(inputs)) - np.asarray(pruned(inputs)))

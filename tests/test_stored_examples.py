@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import cvzoo
 from cvzoo import stored_examples
-from cvzoo.catalogue import PresetError
+from cvzoo.preset_files import PresetError
 from tests.helpers import inputs_of, small_model
 
 

@@ -15,7 +15,7 @@ import json
 import sys
 
 import cvzoo
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from training import config
 from training.checkpoints import CheckpointError
 from training.datasets import open_data
@@ -25,8 +25,8 @@ from training.published import report
 def recipe_of(name):
     """The recipe that a preset keeps, checked."""
     folder = catalogue.find(name)
-    files = catalogue.read_files(folder, catalogue.read_manifest(folder))
-    settings = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)
+    files = preset_files.read_files(folder, preset_files.read_manifest(folder))
+    settings = preset_files.parse_json(files[preset_files.CONFIG], preset_files.CONFIG)
     if not settings.get("recipe"):
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
     config.check(settings["recipe"])

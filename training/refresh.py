@@ -13,7 +13,7 @@ import functools
 import sys
 
 import training.data
-from cvzoo import catalogue, folders, saving
+from cvzoo import catalogue, folders, preset_files, saving
 from training import notes
 
 
@@ -24,11 +24,11 @@ def refreshed(folder, latency=None):
         folder: The preset's.
         latency: What the manifest says of it; `None` keeps what it says.
     """
-    manifest = catalogue.read_manifest(folder)
-    files = catalogue.read_files(folder, manifest)
+    manifest = preset_files.read_manifest(folder)
+    files = preset_files.read_files(folder, manifest)
     described, settings = (
-        catalogue.parse_json(files[name], name)
-        for name in (catalogue.ARCHITECTURE, catalogue.CONFIG)
+        preset_files.parse_json(files[name], name)
+        for name in (preset_files.ARCHITECTURE, preset_files.CONFIG)
     )
     recipe = settings["recipe"]
     told = {
@@ -40,7 +40,7 @@ def refreshed(folder, latency=None):
     told["outputs"] = saving.told_outputs(None, settings["compile"])
     if latency is not None:
         told["latency"] = latency
-    packed = files[catalogue.WEIGHTS]
+    packed = files[preset_files.WEIGHTS]
     return saving.files_of({**manifest, **told}, described, settings, packed)
 
 

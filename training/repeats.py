@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from training import config as configs
 
 MEAN, DEVIATION = "test, mean over seeds", "test, standard deviation over seeds"
@@ -59,9 +59,11 @@ def verdict(config, score, n_test):
     if name not in catalogue.preset_names():
         return None
     folder = catalogue.SHIPPED / name
-    manifest = catalogue.read_manifest(folder)
-    files = catalogue.read_files(folder, manifest)
-    kept = catalogue.parse_json(files[catalogue.CONFIG], catalogue.CONFIG)["recipe"]
+    manifest = preset_files.read_manifest(folder)
+    files = preset_files.read_files(folder, manifest)
+    kept = preset_files.parse_json(files[preset_files.CONFIG], preset_files.CONFIG)[
+        "recipe"
+    ]
     scores = manifest["scores"]
     if MEAN not in scores or _differ(kept, config):
         return None

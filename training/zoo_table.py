@@ -8,7 +8,7 @@ Rewrites what is between the two comments in README.md.
 import sys
 from pathlib import Path
 
-from cvzoo import cards, catalogue
+from cvzoo import cards, catalogue, preset_files
 from training import results
 
 README = Path(__file__).parent.parent / "README.md"
@@ -49,7 +49,7 @@ def _cells(manifest):
     if counts["compression"] > 1:
         numbers += f" of {counts['baseline_parameters']:,} "
         numbers += f"(×{counts['compression']:.1f})"
-    size = manifest["files"][catalogue.WEIGHTS]["bytes"]
+    size = manifest["files"][preset_files.WEIGHTS]["bytes"]
     inputs = manifest["examples"]["inputs"]
     first = inputs[0] if isinstance(inputs, list) else inputs
     shape = first["shape"][1:]
@@ -69,7 +69,7 @@ def _cells(manifest):
 def shipped():
     """Manifests of the shipped presets."""
     return [
-        catalogue.read_manifest(catalogue.SHIPPED / name)
+        preset_files.read_manifest(catalogue.SHIPPED / name)
         for name in catalogue.preset_names()
     ]
 

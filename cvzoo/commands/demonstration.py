@@ -4,7 +4,7 @@ import statistics
 import time
 from pathlib import Path
 
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from cvzoo.commands import running
 from cvzoo.commands.preset import Preset
 from cvzoo.input_files import InputFileError
@@ -59,7 +59,7 @@ def _kind(preset):
 
 
 def _bytes(preset):
-    return preset.manifest["files"][catalogue.WEIGHTS]["bytes"]
+    return preset.manifest["files"][preset_files.WEIGHTS]["bytes"]
 
 
 def _print_table(presets):

@@ -2,7 +2,7 @@
 
 import functools
 
-from cvzoo import cards, catalogue
+from cvzoo import cards, catalogue, preset_files
 from cvzoo.input_files import kinds
 
 # Examples of a call, so that long files need no more memory than short ones.
@@ -41,18 +41,18 @@ class Preset:
     def __init__(self, name):
         self.name = name
         self.folder = catalogue.find(name)
-        self.manifest = catalogue.read_manifest(self.folder)
-        files = catalogue.read_files(
-            self.folder, self.manifest, apart=(catalogue.WEIGHTS,)
+        self.manifest = preset_files.read_manifest(self.folder)
+        files = preset_files.read_files(
+            self.folder, self.manifest, apart=(preset_files.WEIGHTS,)
         )
         self.described, self.settings = (
-            catalogue.parse_json(files[file], file)
-            for file in (catalogue.ARCHITECTURE, catalogue.CONFIG)
+            preset_files.parse_json(files[file], file)
+            for file in (preset_files.ARCHITECTURE, preset_files.CONFIG)
         )
         if not _is_whole(self.described, self.settings):
-            raise catalogue.PresetError(
-                f"Preset {self.folder}: {catalogue.ARCHITECTURE} must tell of `name` "
-                f"and `inputs`, and {catalogue.CONFIG} of `recipe`."
+            raise preset_files.PresetError(
+                f"Preset {self.folder}: {preset_files.ARCHITECTURE} must tell of "
+                f"`name` and `inputs`, and {preset_files.CONFIG} of `recipe`."
             )
         self.inputs = [
             {**one, **cards.told_of(self.manifest, one)}

@@ -7,7 +7,7 @@ the preset's own graph, whose weights are zeros, with its masks and compiled.
 import json
 
 import cvzoo
-from cvzoo import architecture, catalogue, compiling, sparsity, weights
+from cvzoo import architecture, catalogue, compiling, preset_files, sparsity, weights
 from tests.benchmarks.timing import geometric_mean, show
 
 ROUNDS = 7
@@ -16,8 +16,8 @@ ROUNDS = 7
 def building(name):
     """Functions that build the uncompressed network of a preset, and its own graph."""
     folder = catalogue.SHIPPED / name
-    settings = json.loads((folder / catalogue.CONFIG).read_text())
-    described = json.loads((folder / catalogue.ARCHITECTURE).read_text())
+    settings = json.loads((folder / preset_files.CONFIG).read_text())
+    described = json.loads((folder / preset_files.ARCHITECTURE).read_text())
     loaded = cvzoo.from_preset(name)
     shapes = {key: spec.shape for key, spec in weights.specs(loaded).items()}
     masks = {layer.name for layer in sparsity.sparse_layers(loaded)}

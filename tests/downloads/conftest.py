@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from cvzoo.downloads import environment, transfers
 from tests.downloads import servers
 from tests.downloads.servers import NAME
@@ -50,7 +50,7 @@ def renew(server, folder, url):
     """Publishes the preset once more, with another description."""
 
     def renew(description):
-        path = folder / catalogue.MANIFEST
+        path = folder / preset_files.MANIFEST
         manifest = json.loads(path.read_bytes())
         path.write_text(json.dumps({**manifest, "description": description}))
         server.publish(folder, f"/zoo/{NAME}")

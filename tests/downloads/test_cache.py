@@ -10,8 +10,8 @@ import shutil
 import pytest
 
 from cvzoo import catalogue, downloads, preset_files
-from cvzoo.catalogue import PresetError
 from cvzoo.downloads import cache, entries, environment
+from cvzoo.preset_files import PresetError
 from tests.downloads.servers import contents, hang_up
 
 FILES = {preset_files.MANIFEST, *preset_files.FILES}
@@ -71,7 +71,7 @@ def test_a_changed_preset_is_downloaded_and_the_former_stays_once(url, renew):
     for description in ("first", "second", "third"):
         renew(description)
         folders.append(downloads.folder_of(url))
-        assert catalogue.read_manifest(folders[-1])["description"] == description
+        assert preset_files.read_manifest(folders[-1])["description"] == description
     assert [folder.exists() for folder in folders] == [False, True, True]
 
 

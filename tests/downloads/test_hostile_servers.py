@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cvzoo import downloads, preset_files
-from cvzoo.catalogue import PresetError
 from cvzoo.downloads import answers, sources
+from cvzoo.preset_files import PresetError
 from tests.downloads.servers import NAME, redirect, send
 
 WEIGHTS, MANIFEST = preset_files.WEIGHTS, preset_files.MANIFEST

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from cvzoo import downloads, preset_files
-from cvzoo.catalogue import PresetError
+from cvzoo.preset_files import PresetError
 from tests.downloads.servers import NAME, contents, hang_up, redirect, send
 
 huggingface_hub = pytest.importorskip("huggingface_hub")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cvzoo
-from cvzoo import catalogue, cli
+from cvzoo import catalogue, cli, preset_files
 
 EXAMPLE = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
 
@@ -32,7 +32,7 @@ def test_the_command_tells_in_a_line_what_is_wrong(url, capsys):
 @pytest.mark.parametrize("name", catalogue.preset_names())
 def test_the_hub_can_read_the_cards(name):
     hub = pytest.importorskip("huggingface_hub")
-    card = hub.ModelCard.load(catalogue.SHIPPED / name / catalogue.CARD)
+    card = hub.ModelCard.load(catalogue.SHIPPED / name / preset_files.CARD)
     assert card.data.library_name == "cvzoo"
     assert card.data.license == "apache-2.0"
     assert "keras" in card.data.tags

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvzoo.catalogue import PresetError
 from cvzoo.downloads import environment, references
 from cvzoo.downloads.references import HubReference, WebReference, parse
+from cvzoo.preset_files import PresetError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA256 = "a" * 64

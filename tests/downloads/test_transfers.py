@@ -7,10 +7,10 @@ import re
 import pytest
 import requests
 
-from cvzoo.catalogue import PresetError
 from cvzoo.downloads import answers, progress, transfers
 from cvzoo.downloads.answers import Unreachable
 from cvzoo.downloads.transfers import Wanted
+from cvzoo.preset_files import PresetError
 from tests.downloads import servers
 from tests.downloads.servers import hang_up, redirect, send
 

@@ -10,7 +10,7 @@ import numpy as np
 import safetensors.numpy
 
 import cvzoo
-from cvzoo import catalogue, layers, packing
+from cvzoo import layers, packing, preset_files
 from tests.helpers import COMPILE, masked, small_model, sparse_model
 
 
@@ -92,7 +92,7 @@ def presets():
     for name in ("sparse", "gaps"):
         files = found[name]
         data = pack_in_first_format(tensors_of(files))
-        found[f"{name}_in_first_format"] = sealed({**files, catalogue.WEIGHTS: data})
+        found[f"{name}_in_first_format"] = sealed({**files, preset_files.WEIGHTS: data})
     return found
 
 
@@ -127,11 +127,11 @@ def _saved(model):
 
 def tensors_of(files):
     """Name → values of a preset's weights."""
-    return packing.unpack(bytearray(files[catalogue.WEIGHTS]), specs_of(files))
+    return packing.unpack(bytearray(files[preset_files.WEIGHTS]), specs_of(files))
 
 
 def specs_of(files):
-    stated = json.loads(files[catalogue.MANIFEST])["tensors"]
+    stated = json.loads(files[preset_files.MANIFEST])["tensors"]
     return {
         name: packing.Spec(tuple(one["shape"]), one["parts"])
         for name, one in stated.items()
@@ -140,10 +140,10 @@ def specs_of(files):
 
 def sealed(files):
     """The files, with sizes and hashes in the manifest that are right."""
-    manifest = json.loads(files[catalogue.MANIFEST])
+    manifest = json.loads(files[preset_files.MANIFEST])
     for name in manifest["files"]:
-        manifest["files"][name] = catalogue.describe_bytes(files[name])
-    return {**files, catalogue.MANIFEST: json.dumps(manifest).encode()}
+        manifest["files"][name] = preset_files.describe_bytes(files[name])
+    return {**files, preset_files.MANIFEST: json.dumps(manifest).encode()}
 
 
 def pack_in_first_format(tensors):

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 
-from cvzoo import catalogue
+from cvzoo import preset_files
 from tests.hostile import bases
 from tests.hostile.json_text import places
 from tests.hostile.mutant import (
@@ -27,7 +27,7 @@ def mutants(times):
 
 def _flipped(times):
     for base, files in bases.presets().items():
-        for name in catalogue.FILES:
+        for name in preset_files.FILES:
             generator = generator_of("flipped", base, name)
             for number in range(9 * times):
                 at_bit = generator.randrange(8 * len(files[name]))
@@ -61,7 +61,7 @@ def _cut(times):
                 *("trailing bytes", base),
                 lambda files, name=name: {**files, name: files[name] + b"x"},
             )
-            if name in (*JSON_FILES, catalogue.WEIGHTS):
+            if name in (*JSON_FILES, preset_files.WEIGHTS):
                 for number in range(2 * times):
                     length = generator.randrange(len(data) - 2)
                     yield Mutant(
@@ -78,7 +78,7 @@ def _cut(times):
 
 def _flipped_manifests(times):
     for base, files in bases.presets().items():
-        data = files[catalogue.MANIFEST]
+        data = files[preset_files.MANIFEST]
         generator = generator_of("flipped manifest", base)
         for number in range(20 * times):
             at_bit = generator.randrange(8 * len(data))
@@ -89,7 +89,7 @@ def _flipped_manifests(times):
                 *("flipped bit", base),
                 lambda files, at_bit=at_bit: {
                     **files,
-                    catalogue.MANIFEST: flip(files[catalogue.MANIFEST], at_bit),
+                    preset_files.MANIFEST: flip(files[preset_files.MANIFEST], at_bit),
                 },
             )
 
@@ -149,7 +149,7 @@ def _places():
         "nothing in it": lambda path: path.touch(),
     }
     for base in ("sparse", "sparse_in_first_format"):
-        for name in (*catalogue.FILES, catalogue.MANIFEST):
+        for name in (*preset_files.FILES, preset_files.MANIFEST):
             for way, make in ways.items():
                 yield Mutant(
                     f"{base}, {name} is {way}",

@@ -3,7 +3,7 @@
 import functools
 import json
 
-from cvzoo import catalogue
+from cvzoo import preset_files
 from tests.hostile.json_text import (
     changed,
 )
@@ -265,7 +265,7 @@ def _architectures():
         for what, change in some.items():
             yield Mutant(
                 f"architecture: {kind}, {what}",
-                *(kind, "sparse", with_json(catalogue.ARCHITECTURE, change)),
+                *(kind, "sparse", with_json(preset_files.ARCHITECTURE, change)),
             )
     scattering = {"class": "Scattering2D", "J": 1, "L": 8, "max_order": 2}
     larger = {"class": "UpSampling2D", "size": [2**15] * 2, "interpolation": "nearest"}
@@ -283,7 +283,11 @@ def _architectures():
 
         yield Mutant(
             f"architecture: {what}",
-            *("huge shape", "convolution", with_json(catalogue.ARCHITECTURE, change)),
+            *(
+                "huge shape",
+                "convolution",
+                with_json(preset_files.ARCHITECTURE, change),
+            ),
         )
     yield from _inverse_transforms()
     yield from _arguments()
@@ -316,7 +320,7 @@ def _without_head():
     }.items():
         yield Mutant(
             f"architecture: {what}",
-            *("no head", "convolution", with_json(catalogue.ARCHITECTURE, change)),
+            *("no head", "convolution", with_json(preset_files.ARCHITECTURE, change)),
             outcome=WITHOUT_HEAD,
         )
     yield Mutant(
@@ -351,7 +355,7 @@ def _inverse_transforms():
             f"architecture: inverse transform, {what}",
             *("huge shape", "sparse"),
             with_json(
-                catalogue.ARCHITECTURE,
+                preset_files.ARCHITECTURE,
                 lambda data, layer=layer: changed(data, ("layers", "relu"), layer),
             ),
         )
@@ -384,7 +388,7 @@ def _arguments():
                 f"architecture: {name} has {key}={value!r}",
                 *("argument", "convolution"),
                 with_json(
-                    catalogue.ARCHITECTURE,
+                    preset_files.ARCHITECTURE,
                     lambda data, name=name, key=key, value=value: changed(
                         data, ("layers", name, key), value
                     ),
@@ -426,7 +430,7 @@ def _configurations():
                 f"config: {key}={value!r:.40}",
                 *("compile settings", "sparse"),
                 with_json(
-                    catalogue.CONFIG,
+                    preset_files.CONFIG,
                     lambda data, key=key, value=value: changed(
                         data, ("compile", key), value
                     ),
@@ -437,6 +441,7 @@ def _configurations():
             f"config: compile is {value!r:.40}",
             *("compile settings", "sparse"),
             with_json(
-                catalogue.CONFIG, lambda data, value=value: {**data, "compile": value}
+                preset_files.CONFIG,
+                lambda data, value=value: {**data, "compile": value},
             ),
         )

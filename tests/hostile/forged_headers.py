@@ -2,7 +2,7 @@
 
 import json
 
-from cvzoo import catalogue, coding
+from cvzoo import coding, preset_files
 from tests.hostile import bases
 from tests.hostile.json_text import changed, dumps, raw, twice, without
 from tests.hostile.weights_bytes import (
@@ -205,7 +205,7 @@ def _entries():
     for base in ("sparse", "gaps", "integers", "convolution"):
         files = bases.presets()[base]
         stated = json.loads(
-            split(files[catalogue.WEIGHTS])[0]["__metadata__"]["cvzoo"]
+            split(files[preset_files.WEIGHTS])[0]["__metadata__"]["cvzoo"]
         )["tensors"]
         for name, entry in sorted(stated.items())[:2]:
             size, values, _, places, _, *streams = entry

@@ -3,7 +3,7 @@
 import functools
 import json
 
-from cvzoo import catalogue, preset_files, strict_json
+from cvzoo import preset_files, strict_json
 from tests.hostile import bases
 from tests.hostile.json_text import (
     at,
@@ -80,9 +80,9 @@ def _duplicated(data, path):
 
 def _is_strict(name, path):
     """Whether what is at a path of a JSON file is looked at by the loader."""
-    if name == catalogue.MANIFEST:
+    if name == preset_files.MANIFEST:
         return len(path) < 2 or (path[0] not in FREE and not is_example_number(path))
-    return not (name == catalogue.CONFIG and path[:1] == ("recipe",))
+    return not (name == preset_files.CONFIG and path[:1] == ("recipe",))
 
 
 # JSON: values of another kind
@@ -110,7 +110,11 @@ _BY_KIND = {
 
 
 def _json_values(times):
-    counts = {catalogue.MANIFEST: 24, catalogue.ARCHITECTURE: 36, catalogue.CONFIG: 12}
+    counts = {
+        preset_files.MANIFEST: 24,
+        preset_files.ARCHITECTURE: 36,
+        preset_files.CONFIG: 12,
+    }
     for base, files in bases.presets().items():
         for name, count in counts.items():
             generator = generator_of("values", base, name)
@@ -136,7 +140,7 @@ def _json_values(times):
 
 def _may_be(name, path, old, what):
     """Whether such a value makes another preset, and no hostile one."""
-    if name == catalogue.MANIFEST:
+    if name == preset_files.MANIFEST:
         if path in (("description",), ("licence",), ("command",)):
             return what.startswith("path")
         if path[:1] == ("classes",) and path[1:]:
@@ -144,7 +148,7 @@ def _may_be(name, path, old, what):
         if len(path) == 1 and isinstance(old, dict):
             return path[0] in FREE and what == "code"
         return False
-    if name == catalogue.CONFIG and path == ("compile",):
+    if name == preset_files.CONFIG and path == ("compile",):
         return what == "none"
     # A slope may be a whole number, and a leaf that is none another number.
     return isinstance(old, float) and what in ("2**63",)
@@ -195,7 +199,7 @@ def _json_bombs():
 
 def _json_depths():
     """Lists in a place that may hold anything, at depths at which functions give up."""
-    place = {catalogue.MANIFEST: "data", catalogue.CONFIG: "recipe"}
+    place = {preset_files.MANIFEST: "data", preset_files.CONFIG: "recipe"}
     for name, key in place.items():
         for depth in (strict_json.DEEPEST, 500, *range(976, 1000, 4), 987, 989):
             value = raw("[" * depth + r'"\u00e9"' + "]" * depth)
@@ -211,13 +215,13 @@ def _json_depths():
 def _control_characters():
     """What a terminal would obey, in texts that commands print."""
     places_of = {
-        catalogue.MANIFEST: (
+        preset_files.MANIFEST: (
             *(("description",), ("licence",), ("command",), ("classes", 0)),
             *(("scores", "metric"), ("data", "name"), ("latency", "hardware")),
             *(("versions", "keras"), ("inputs", "signal", "meaning"), ("name",)),
         ),
-        catalogue.CONFIG: (("recipe", "name"),),
-        catalogue.ARCHITECTURE: (("name",),),
+        preset_files.CONFIG: (("recipe", "name"),),
+        preset_files.ARCHITECTURE: (("name",),),
     }
     texts = {"an escape": "\x1b[2J", "C1": "\x9b2J", "backwards": "\u202e"}
     for name, paths in places_of.items():
@@ -232,7 +236,7 @@ def _control_characters():
         "metadata.json: a key of data has an escape",
         *("control character", "sparse"),
         with_json(
-            catalogue.MANIFEST, lambda data: {**data, "data": {"\x1b[2J": "digits"}}
+            preset_files.MANIFEST, lambda data: {**data, "data": {"\x1b[2J": "digits"}}
         ),
     )
     for path in (("classes", 0), ("name",), ("versions", "keras")):
@@ -240,7 +244,7 @@ def _control_characters():
             f"metadata.json: {path} has two lines",
             *("control character", "sparse"),
             with_json(
-                catalogue.MANIFEST,
+                preset_files.MANIFEST,
                 functools.partial(changed, path=path, value="two\nlines"),
             ),
         )

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 
-from cvzoo import catalogue, coding, packing
+from cvzoo import coding, packing, preset_files
 from tests.hostile import bases, weights_bytes
 from tests.hostile.json_text import (
     changed,
@@ -179,7 +179,7 @@ def _manifests():
             yield Mutant(
                 f"manifest: {kind} {what}",
                 *(f"manifest, {kind}", "sparse"),
-                with_json(catalogue.MANIFEST, change),
+                with_json(preset_files.MANIFEST, change),
             )
 
 
@@ -216,13 +216,13 @@ def _with_zeros(files, shape, entry, described=()):
     body = ZEROS_OF_4_MIB * entry.count(len(ZEROS_OF_4_MIB))
     array = {"dtype": "U8", "shape": [len(body)], "data_offsets": [0, len(body)]}
     header = {"__metadata__": {"cvzoo": json.dumps(stated)}, "streams": array}
-    manifest = json.loads(files[catalogue.MANIFEST])
+    manifest = json.loads(files[preset_files.MANIFEST])
     manifest["tensors"] = {"more/w": {"shape": shape, "parts": 1}}
-    architecture = json.loads(files[catalogue.ARCHITECTURE]) | dict(described)
+    architecture = json.loads(files[preset_files.ARCHITECTURE]) | dict(described)
     changed_files = {
-        catalogue.WEIGHTS: weights_bytes.joined(header, body),
-        catalogue.ARCHITECTURE: dumps(architecture),
-        catalogue.MANIFEST: dumps(manifest),
+        preset_files.WEIGHTS: weights_bytes.joined(header, body),
+        preset_files.ARCHITECTURE: dumps(architecture),
+        preset_files.MANIFEST: dumps(manifest),
     }
     return bases.sealed({**files, **changed_files})
 
@@ -276,14 +276,14 @@ def _examples():
             f"examples: {what}",
             *("examples", "sparse"),
             with_json(
-                catalogue.MANIFEST,
+                preset_files.MANIFEST,
                 lambda data, stored=stored: {**data, "examples": stored},
             ),
         )
     yield Mutant(
         "examples: none to verify",
         *("examples", "sparse"),
-        with_json(catalogue.MANIFEST, lambda data: {**data, "examples": {}}),
+        with_json(preset_files.MANIFEST, lambda data: {**data, "examples": {}}),
         outcome=FOUND_BY_VERIFY,
     )
     for what, stored in {
@@ -295,7 +295,7 @@ def _examples():
             f"examples of two inputs: {what}",
             *("examples", "two_inputs"),
             with_json(
-                catalogue.MANIFEST,
+                preset_files.MANIFEST,
                 lambda data, stored=stored: changed(
                     data, ("examples", "inputs"), stored
                 ),
@@ -333,10 +333,12 @@ def _examples_that_cannot_be_run():
         return lambda _: make(bases.preset_of_any_length())
 
     for what, make in {
-        "that are repeated": with_json(catalogue.ARCHITECTURE, repeated),
-        "that become longer": of_any_length(with_json(catalogue.ARCHITECTURE, longer)),
+        "that are repeated": with_json(preset_files.ARCHITECTURE, repeated),
+        "that become longer": of_any_length(
+            with_json(preset_files.ARCHITECTURE, longer)
+        ),
         "of lengths that do not fit": of_any_length(
-            with_json(catalogue.MANIFEST, of_other_lengths)
+            with_json(preset_files.MANIFEST, of_other_lengths)
         ),
     }.items():
         yield Mutant(

@@ -7,7 +7,7 @@ import json
 
 import keras
 
-from cvzoo import allowed_values, architecture, catalogue, graph, strict_json
+from cvzoo import allowed_values, architecture, graph, preset_files, strict_json
 from tests.hostile import bases, fuzzing, mutants
 
 
@@ -32,15 +32,15 @@ def main():
             architecture.describe(model)["layers"].keys() == described["layers"].keys()
         )
 
-    seeds = [files[catalogue.ARCHITECTURE] for files in bases.presets().values()]
+    seeds = [files[preset_files.ARCHITECTURE] for files in bases.presets().values()]
     seeds += [
-        mutant.make(bases.presets()[mutant.base])[catalogue.ARCHITECTURE]
+        mutant.make(bases.presets()[mutant.base])[preset_files.ARCHITECTURE]
         for mutant in mutants.mutants()
         if mutant.name.startswith("architecture")
     ]
     seeds = [seed for seed in seeds if len(seed) < 2**14]
     pool = fuzzing.pool_of(
-        files[catalogue.ARCHITECTURE] for files in bases.presets().values()
+        files[preset_files.ARCHITECTURE] for files in bases.presets().values()
     )
 
     def vary(data, generator):

@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from cvzoo import catalogue, coding, first_format, packing, strict_json
+from cvzoo import coding, first_format, packing, preset_files, strict_json
 from tests.hostile import (
     bases,
     forged_headers,
@@ -37,15 +37,15 @@ def main():
                 assert np.isfinite(part).all()
 
     names = [name for name in presets if name.startswith(BASE)]
-    seeds = [presets[name][catalogue.WEIGHTS] for name in names]
+    seeds = [presets[name][preset_files.WEIGHTS] for name in names]
     seeds += [
-        change(presets[base][catalogue.WEIGHTS])
+        change(presets[base][preset_files.WEIGHTS])
         for _, _, base, change in itertools.chain(
             forged_headers.changes(), forged_streams.changes()
         )
         if base in names
     ]
-    originals = [presets[name][catalogue.WEIGHTS] for name in names]
+    originals = [presets[name][preset_files.WEIGHTS] for name in names]
     pool = fuzzing.pool_of(map(_stated, originals))
 
     def vary(data, generator):

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import cvzoo
-from cvzoo.catalogue import PresetError
 from cvzoo.commands import information
+from cvzoo.preset_files import PresetError
 from tests.hostile import bases, checks
 from tests.hostile.mutant import FOUND_BY_VERIFY, REFUSED_OR_AS_GOOD, WITHOUT_HEAD
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import cvzoo
-from cvzoo.catalogue import MANIFEST, PresetError
+from cvzoo.preset_files import MANIFEST, PresetError
 from tests.hostile import bases, mutants
 from tests.hostile.mutant import FOUND_BY_VERIFY, Mutant
 

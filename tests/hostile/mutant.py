@@ -5,11 +5,11 @@ import json
 import random
 from collections.abc import Callable
 
-from cvzoo import catalogue
+from cvzoo import preset_files
 from tests.hostile import bases
 from tests.hostile.json_text import dumps
 
-JSON_FILES = (catalogue.MANIFEST, catalogue.ARCHITECTURE, catalogue.CONFIG)
+JSON_FILES = (preset_files.MANIFEST, preset_files.ARCHITECTURE, preset_files.CONFIG)
 CODE = {"class_name": "Lambda", "module": "builtins", "config": {}}
 # What must happen. The last is for weights in which a bit was flipped: what they then
 # say may be as good as before, to within the tolerance of stored examples.
@@ -54,9 +54,10 @@ class Mutant:
 def _are_right(files):
     """Whether a manifest can be read, and states of each file what it is."""
     try:
-        stated = json.loads(files[catalogue.MANIFEST])["files"]
+        stated = json.loads(files[preset_files.MANIFEST])["files"]
         return stated == {
-            name: catalogue.describe_bytes(files[name]) for name in catalogue.FILES
+            name: preset_files.describe_bytes(files[name])
+            for name in preset_files.FILES
         }
     except (LookupError, TypeError, ValueError, RecursionError):
         return False
@@ -71,7 +72,7 @@ def resealed(name, change):
 
     def make(files):
         files = {**files, name: change(files[name])}
-        return files if name == catalogue.MANIFEST else bases.sealed(files)
+        return files if name == preset_files.MANIFEST else bases.sealed(files)
 
     return make
 

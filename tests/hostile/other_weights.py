@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from cvzoo import catalogue, packing
+from cvzoo import packing, preset_files
 from tests.hostile import bases, forged_headers, forged_streams
 from tests.hostile.json_text import dumps
 from tests.hostile.mutant import (
@@ -29,7 +29,7 @@ def _weights():
         forged_headers.changes(), forged_streams.changes()
     ):
         yield Mutant(
-            f"weights: {name}", kind, base, resealed(catalogue.WEIGHTS, change)
+            f"weights: {name}", kind, base, resealed(preset_files.WEIGHTS, change)
         )
     for base in bases.presets():
         specs = bases.specs_of(bases.presets()[base])
@@ -41,10 +41,10 @@ def _weights():
                 value = tensors[other]
                 is_pair = isinstance(value, tuple)
                 tensors[other] = value[0] if is_pair else (value, value)
-                files = {**files, catalogue.WEIGHTS: packing.pack(tensors)}
-                manifest = json.loads(files[catalogue.MANIFEST])
+                files = {**files, preset_files.WEIGHTS: packing.pack(tensors)}
+                manifest = json.loads(files[preset_files.MANIFEST])
                 manifest["tensors"][other]["parts"] = 1 if is_pair else 2
-                return bases.sealed({**files, catalogue.MANIFEST: dumps(manifest)})
+                return bases.sealed({**files, preset_files.MANIFEST: dumps(manifest)})
 
             def larger(files, other=other):
                 """A row or number more, in the manifest too."""
@@ -53,10 +53,10 @@ def _weights():
                 parts = value if isinstance(value, tuple) else (value,)
                 parts = tuple(np.concatenate([one, one[:1]]) for one in parts)
                 tensors[other] = parts if len(parts) > 1 else parts[0]
-                files = {**files, catalogue.WEIGHTS: packing.pack(tensors)}
-                manifest = json.loads(files[catalogue.MANIFEST])
+                files = {**files, preset_files.WEIGHTS: packing.pack(tensors)}
+                manifest = json.loads(files[preset_files.MANIFEST])
                 manifest["tensors"][other]["shape"][0] += 1
-                return bases.sealed({**files, catalogue.MANIFEST: dumps(manifest)})
+                return bases.sealed({**files, preset_files.MANIFEST: dumps(manifest)})
 
             for what, make in (("of other parts", real), ("of one more", larger)):
                 yield Mutant(f"{base}, {other} {what}", "other weights", base, make)
@@ -65,14 +65,14 @@ def _weights():
 def _flipped_streams(times):
     for base, files in bases.presets().items():
         generator = generator_of("streams", base)
-        data = files[catalogue.WEIGHTS]
+        data = files[preset_files.WEIGHTS]
         for number in range(12 * times):
             at_bit = generator.randrange(8 * len(data))
             yield Mutant(
                 f"{base}, weights: resealed, bit {at_bit} flipped, {number}",
                 *("flipped bit of weights", base),
                 resealed(
-                    catalogue.WEIGHTS, lambda data, at_bit=at_bit: flip(data, at_bit)
+                    preset_files.WEIGHTS, lambda data, at_bit=at_bit: flip(data, at_bit)
                 ),
                 outcome=REFUSED_OR_AS_GOOD,
             )
@@ -91,7 +91,7 @@ def _changed_values(times):
                 parts = value if isinstance(value, tuple) else (value,)
                 parts[0][number % parts[0].size] += 0.5 + number
                 data = packing.pack(tensors)
-                return bases.sealed({**files, catalogue.WEIGHTS: data})
+                return bases.sealed({**files, preset_files.WEIGHTS: data})
 
             yield Mutant(
                 f"{base}, {name}: number {number} is larger",

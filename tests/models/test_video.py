@@ -8,9 +8,9 @@ import pytest
 
 import cvzoo
 from cvzoo import architecture, weights
-from cvzoo.catalogue import PresetError
 from cvzoo.exporting import ExportError, verification
 from cvzoo.models import registry
+from cvzoo.preset_files import PresetError
 from tests.layers import video_oracle
 
 VIDEO, SOUND = {}, {"audio": True}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cvzoo import catalogue
+from cvzoo import catalogue, preset_files
 from training import config as configs
 from training import publish, repeats, run_folder, train
 
@@ -39,8 +39,8 @@ def test_a_published_preset_tells_of_its_seeds(tmp_path, config, points, monkeyp
     train.run(config, workdir, quiet=True)
     arguments = [str(workdir), "--repeats", str(points), "--to", str(shipped)]
     assert publish.main(arguments) == 0
-    manifest = catalogue.read_manifest(shipped / NAME)
-    kept = catalogue.read_manifest(workdir / run_folder.PRESET)
+    manifest = preset_files.read_manifest(shipped / NAME)
+    kept = preset_files.read_manifest(workdir / run_folder.PRESET)
     scores = manifest["scores"]
     assert (scores[repeats.SEEDS], scores[repeats.MEAN]) == (5, 0.9346)
     assert scores[repeats.DEVIATION] == 0.005
