@@ -97,6 +97,12 @@ def save_preset(
 
     Returns:
         The folder, as a `Path`.
+
+    Raises:
+        ValueError: The model, or what is told of it, cannot be kept; nothing was
+            written then. Its classes say where: `PresetError`, what is given, or the
+            folder; `ManifestError`, what the manifest would say;
+            `ArchitectureError`, a layer or its arguments; `PackingError`, the weights.
     """
     graph.check_is_model("model", model)
     if baseline is not None:
