@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import cvzoo
-from cvzoo import catalogue, sparsity
+from cvzoo import catalogue, preset_files, sparsity
 from cvzoo.exporting import (
     ExportError,
     costs,
@@ -61,7 +61,7 @@ def test_shipped_presets_are_served_from_small_folders(name, tmp_path):
     report = cvzoo.export(name, tmp_path / "served")
     files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
     whole = sum(path.stat().st_size for path in files)
-    packed = catalogue.read_manifest(catalogue.SHIPPED / name)["files"]
+    packed = preset_files.read_manifest(catalogue.SHIPPED / name)["files"]
     assert whole <= 1.5 * packed["weights.safetensors"]["bytes"] + OF_THE_GRAPH
     report_size = (tmp_path / "served" / "export.json").stat().st_size
     assert report["bytes"] == whole - report_size
@@ -106,7 +106,7 @@ def test_shipped_presets_run_in_litert(name, tmp_path):
     expected = cvzoo.from_preset(name, compile=False).predict(inputs, verbose=0)
     np.testing.assert_allclose(scores, expected, atol=1e-5 * np.abs(expected).max())
     labels = (tmp_path / "served" / "labels.txt").read_text("utf-8").splitlines()
-    assert labels == catalogue.read_manifest(catalogue.SHIPPED / name)["classes"]
+    assert labels == preset_files.read_manifest(catalogue.SHIPPED / name)["classes"]
 
 
 def test_a_fitted_model_is_exported_with_one_copy_of_its_weights(

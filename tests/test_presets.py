@@ -313,7 +313,9 @@ def test_examples_that_cannot_be_run_are_an_error_of_the_preset(tmp_path):
     for stored in manifest["examples"].values():
         stored.update(shape=[2, 7], values=[1.0] * 14)
     path.write_text(json.dumps(manifest))
-    with pytest.raises(PresetError, match="Preset .*cannot be run on the stored examples"):
+    with pytest.raises(
+        PresetError, match="Preset .*cannot be run on the stored examples"
+    ):
         cvzoo.from_preset(folder, verify=True)
 
 

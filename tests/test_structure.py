@@ -89,7 +89,7 @@ ALLOWED = {
             "graph",
             "layers",
         ),
-        *("ops", "presets", "shrinking", "sparsity", "stored_examples"),
+        *("ops", "preset_files", "presets", "shrinking", "sparsity", "stored_examples"),
     },
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     # Everything, in the functions of commands that need Keras.

@@ -9,6 +9,7 @@ from cvzoo import (
     catalogue,
     folders,
     graph,
+    preset_files,
     presets,
     shrinking,
     sparsity,
@@ -174,7 +175,7 @@ def _check_path(path, overwrite):
 
 def _of_preset(name, told, examples):
     """The model of a preset, what it says of its classes, and its examples."""
-    manifest = catalogue.read_manifest(catalogue.find(name))
+    manifest = preset_files.read_manifest(catalogue.find(name))
     model = presets.from_preset(name, compile=False, masked=False)
     scores = manifest["outputs"]
     if not told["classes"]:
