@@ -68,10 +68,13 @@ def find(name):
     # Of `os.path`, as `Path.is_file` raises where a name is too long for a file.
     if isinstance(name, (str, Path)) and os.path.isfile(Path(name) / MANIFEST):
         return Path(name)
-    if isinstance(name, Path) or os.sep in str(name):
+    is_folder = isinstance(name, (str, Path)) and os.path.isdir(name)
+    if isinstance(name, Path) or os.sep in str(name) or is_folder:
+        advice = "Make one with `cvzoo.save_preset(model, folder)`."
+        if is_folder and os.path.isfile(Path(name, "preset", MANIFEST)):
+            advice = f"There is one in {Path(name, 'preset')}."
         raise PresetError(
-            f"No preset in folder {name!s:.300}: it has no {MANIFEST}. Make one "
-            "with `cvzoo.save_preset(model, folder)`."
+            f"No preset in folder {name!s:.300}: it has no {MANIFEST}. {advice}"
         )
     if isinstance(name, str) and name in recipes.by_name():
         raise PresetError(

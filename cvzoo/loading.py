@@ -86,9 +86,10 @@ def load_weights_from(model, name, strict=False):
         if not report.loaded or (strict and not is_exact):
             listed = "\n".join(report._left_over())
             advice = ", or pass `strict=False`" if report.loaded else ""
+            shapes = ", and their shapes" if report.mismatched else ""
             raise PresetError(
                 f"nothing was loaded: {len(report.loaded)} weights match. Give layers "
-                f"the names of the preset's{advice}.\n{listed}"
+                f"the names of the preset's{shapes}{advice}.\n{listed}"
             )
         for tensor in report.loaded:
             preset.tensors[tensor]  # Raises where it is damaged, before any is set.

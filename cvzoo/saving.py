@@ -117,6 +117,8 @@ def save_preset(
     name = folder.name if name is None else name
     manifest_checks.check_name(name)
     _check_replaceable(folder, overwrite)
+    architecture.describe(model)  # Refuses what no preset keeps, before it is copied.
+    _check_classes(model, classes)
     settings = {"recipe": config or {}, "compile": compiling.chosen(compile, model)}
     fed = stored_examples.checked(model, examples)
     exact = model
@@ -162,6 +164,15 @@ def save_preset(
         check=lambda: _check_replaceable(folder, overwrite),
     )
     return folder
+
+
+def _check_classes(model, classes):
+    scores = [tensor.shape[-1] for tensor in model.outputs]
+    if classes and scores != [len(classes)]:
+        raise PresetError(
+            f"`classes` must have a name for each score. Received: {len(classes)} "
+            f"names, and outputs of {scores} scores"
+        )
 
 
 def files_of(manifest, described, settings, packed):

@@ -287,3 +287,10 @@ def test_shapes_tell_what_a_network_takes(one, kind):
 def test_networks_of_other_inputs_are_told_of(inputs):
     with pytest.raises(InputFileError, match=r"`cvzoo run` feeds.*Run it in Python"):
         kinds.taken("small", inputs)
+
+
+def test_bytes_need_a_range_to_stand_for():
+    pixels = np.full((8, 8, 1), 255, np.uint8)
+    with pytest.raises(InputFileError, match="does not say the range of its inputs"):
+        arrays.images(pixels, (8, 8, 1), None)
+    np.testing.assert_array_equal(arrays.images(pixels, (8, 8, 1), [0, 2])[0], 2)

@@ -11,6 +11,7 @@ import pytest
 
 import cvzoo
 from cvzoo import catalogue, preset_files, saving, sparsity
+from cvzoo.architecture_checks import ArchitectureError
 from cvzoo.preset_files import PresetError
 from tests.helpers import COMPILE, inputs_of, small_model
 
@@ -340,3 +341,26 @@ def test_a_wrong_number_of_classes_is_no_fault_of_the_preset(classes):
     with pytest.raises(ValueError, match="`classes` must be") as caught:
         cvzoo.from_preset("no such preset", classes=classes)
     assert not isinstance(caught.value, PresetError)
+
+
+def test_classes_must_be_as_many_as_scores(tmp_path):
+    with pytest.raises(PresetError, match=r"2 names, and outputs of \[3\] scores"):
+        cvzoo.save_preset(small_model(), tmp_path / "x", classes=["a", "b"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_that_run_code_are_refused_by_name(tmp_path):
+    x = keras.Input((4,))
+    y = keras.layers.Lambda(lambda x: x + 1, name="plus_one")(x)
+    with pytest.raises(ArchitectureError, match="Layer 'plus_one' is a Lambda, which"):
+        cvzoo.save_preset(keras.Model(x, keras.layers.Dense(2)(y)), tmp_path / "x")
+
+
+def test_a_folder_that_is_no_preset_is_told_from_a_name(tmp_path, monkeypatch):
+    (tmp_path / "run" / "preset").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PresetError, match="No preset in folder run: it has no meta"):
+        cvzoo.from_preset("run")
+    (tmp_path / "run" / "preset" / "metadata.json").write_text("{}")
+    with pytest.raises(PresetError, match=r"There is one in run.preset\."):
+        cvzoo.from_preset("run")

@@ -116,6 +116,12 @@ def images(array, shape, limits):
         )
     given = array.astype(np.float64).reshape(-1, *shape)
     if limits is None:
+        if array.dtype == np.uint8:
+            raise InputFileError(
+                "The preset does not say the range of its inputs, which uint8 would "
+                "stand for. Give floats as in training, or `save_preset` an `inputs` "
+                "with `range`."
+            )
         return given.astype(np.float32)
     low, high = limits
     if array.dtype == np.uint8:

@@ -25,7 +25,7 @@ ABOUT = {
     "name": "synthetic radio signals, 8 modulations at -2 to 18 dB",
     "source": "simulated by training/data/radio.py, after O'Shea and West, 2016",
     "licence": "Apache-2.0",
-    "inputs": "128 samples of I and Q, or as many as are asked for, mean power 1",
+    "inputs": "128 samples of I and Q, mean power 1",
 }
 SNRS = np.arange(-2, 20, 2)
 SAMPLES = 128
