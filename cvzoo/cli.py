@@ -5,16 +5,23 @@ import os
 import sys
 from importlib import metadata
 
-from cvzoo.commands import demonstration, exporting, information, listing, running
+from cvzoo.commands import (
+    benchmarking,
+    demonstration,
+    exporting,
+    information,
+    listing,
+    running,
+)
 
-COMMANDS = (listing, information, running, demonstration, exporting)
+COMMANDS = (listing, information, running, demonstration, exporting, benchmarking)
 
 
 def main(arguments=None):
     """Runs the command; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="cvzoo",
-        description="Compact networks: list, describe, try, run and export presets.",
+        description="Compact networks: list, describe, try, run, export, measure.",
     )
     parser.add_argument(
         "--version", action="version", version=metadata.version("cvzoo")

@@ -1,5 +1,6 @@
 """Exports, run by processes that never import cvzoo."""
 
+import dataclasses
 import json
 import zlib
 
@@ -17,6 +18,8 @@ from cvzoo.exporting import (
     ExportError,
     costs,
     kernels,
+    litert,
+    measuring,
     serving,
     splitting,
     streams,
@@ -35,20 +38,20 @@ OF_THE_GRAPH = 150_000
 
 
 def run(folder, batches, format="tf_saved_model"):
-    return verification.run(folder, batches, format)[0]
+    return verification.run(folder, batches, format).outputs
 
 
 @pytest.fixture
 def in_this_process(monkeypatch):
     """SavedModels are run here, which saves the start of a process."""
 
-    def run_here(folder, batches, format):
+    def run_here(folder, batches, format, calls=1):
         serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
         outputs = []
         for batch in batches:
             found = serve(**{name: tf.constant(one) for name, one in batch.items()})
             outputs.append({name: one.numpy() for name, one in found.items()})
-        return outputs, [0.0] * len(batches)
+        return verification.Found(outputs, np.zeros((len(batches), 2)), 0)
 
     monkeypatch.setattr(verification, "run", run_here)
 
@@ -247,9 +250,10 @@ def test_an_export_that_differs_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         verification,
         "run",
-        lambda folder, batches, format: (
+        lambda folder, batches, format: verification.Found(
             [{"logits": np.zeros((len(one["signal"]), 3))} for one in batches],
-            [0.1] * len(batches),
+            np.zeros((len(batches), 2)),
+            0,
         ),
     )
     with pytest.raises(ExportError, match="differs from the model's by"):
@@ -530,3 +534,37 @@ def test_operations_that_serving_does_not_know_are_refused(monkeypatch):
     graph = function.get_concrete_function(tf.TensorSpec((2, 2))).graph
     with pytest.raises(ExportError, match=r"does not know.*\['MatMul'\]"):
         serving.check_operations(graph)
+
+
+# What exports take
+
+
+def test_rows_of_a_preset_and_its_uncompressed_network(monkeypatch, in_this_process):
+    monkeypatch.setattr(litert, "is_installed", lambda: False)
+    name = "two_layer_dense_complex_unit_ard_magnitude_digits"
+    small, large = measuring.measure(name, batches=(1,))
+    assert small.name == f"{name}, SavedModel"
+    assert large.name == "uncompressed, fresh weights, SavedModel"
+    manifest = preset_files.read_manifest(catalogue.SHIPPED / name)
+    assert small.numbers == manifest["counts"]["nonzero"]
+    assert large.numbers <= manifest["counts"]["baseline_parameters"]
+    # 64 · 31 and 31 · 10 complex products, and those of the network before.
+    assert small.multiply_adds == 4 * (64 * 31 + 31 * 10)
+    assert large.multiply_adds == 4 * (64 * 512 + 512 * 10)
+    # All times were 0, so that bytes decide.
+    assert large.dominated_by == (small.name,) and small.dominated_by == ()
+
+
+def test_multiply_adds_of_convolutions():
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(5, 3, name="c")(x)
+    model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(y)))
+    assert measuring.multiply_adds(model) == 27 * 36 * 5 + 180 * 2
+
+
+def test_costs_are_measured():
+    table = costs.measure()
+    values = dataclasses.astuple(table)
+    assert all(np.isfinite(values)) and min(values) >= 0
+    # Eight million products take longer than one.
+    assert table.dense(4096, 2048, 64) > table.dense(4, 4, 1)

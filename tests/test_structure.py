@@ -89,11 +89,13 @@ ALLOWED = {
             "graph",
             "layers",
         ),
-        *("ops", "preset_files", "presets", "shrinking", "sparsity", "stored_examples"),
+        *("models", "ops", "preset_files", "presets", "shrinking", "sparsity"),
+        *("stored_examples",),
     },
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     # Everything, in the functions of commands that need Keras.
     "commands": {
+        *("exporting", "figures"),
         *("cards", "catalogue", "commands", "constellation", "decoding"),
         *("input_files", "piano_roll", "preset_files", "recipes", "sounding"),
         *("stored_examples", "all"),

@@ -104,7 +104,7 @@ def check_saved_model(workdir, out):
     data = datasets.open_data(run_folder.read_config(workdir))
     images, labels = data.arrays("test", first=1)
     batch = {"pixels": images}
-    (served,), _ = verification.run(folder, [batch], "tf_saved_model")
+    (served,) = verification.run(folder, [batch], "tf_saved_model").outputs
     console.print(
         f"SavedModel in {folder}, run by a process that imports tensorflow only: "
         f"it reads a {served['logits'].argmax()}, the writer meant a {int(labels[0])}."

@@ -16,9 +16,14 @@ _MISSING = {
 } - {"RFFT2D"}
 
 
+def is_installed():
+    """Whether LiteRT is there, which exports are compared in."""
+    return importlib.util.find_spec("ai_edge_litert") is not None
+
+
 def check_installed():
-    """Raises where LiteRT is missing, which the result is compared in."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
+    """Raises where it is missing."""
+    if not is_installed():
         raise ExportError(
             'LiteRT is needed to compare the export in: pip install "cvzoo[litert]"'
         )

@@ -3,16 +3,14 @@
 Run as text, and with the files, that `run_saved_model` tells of.
 """
 
-import statistics
+import resource
 import sys
 import time
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-CALLS = 9
-
-folder, inputs_file, outputs_file = sys.argv[1:]
+folder, inputs_file, outputs_file, calls = sys.argv[1:]
 serve = Interpreter(f"{folder}/model.tflite", num_threads=1).get_signature_runner()
 batches = {}
 with np.load(inputs_file) as stored:
@@ -24,10 +22,12 @@ for number in sorted(batches):
     for name, value in serve(**batches[number]).items():
         outputs[f"{number}/{name}"] = value
     times = []
-    for _ in range(CALLS):
+    for _ in range(int(calls)):
         start = time.perf_counter()
         serve(**batches[number])
         times.append(1000 * (time.perf_counter() - start))
-    milliseconds.append(statistics.median(times))
+    milliseconds.append(np.percentile(times, (50, 99)))
 assert not {"cvzoo", "tensorflow"} & set(sys.modules), "nothing else may be imported"
-np.savez(outputs_file, milliseconds=milliseconds, **outputs)
+# Kibibytes, on Linux.
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+np.savez(outputs_file, milliseconds=milliseconds, peak=peak, **outputs)

@@ -1,20 +1,19 @@
 """Runs a SavedModel on inputs in a process that imports tensorflow and never cvzoo.
 
-Run as text, `python -c "$(cat run_saved_model.py)" FOLDER INPUTS.npz OUTPUTS.npz`, so
-that this folder does not come onto the import path. The arrays of the files are named
-`<number of the batch>/<name>`; `milliseconds` has the median time of a call of each.
+Run as text, `python -c "$(cat FILE)" FOLDER INPUTS.npz OUTPUTS.npz CALLS`, so that this
+folder does not come onto the import path. The arrays of the files are named `<number of
+the batch>/<name>`; `milliseconds` has the median and the 99th percentile of the time of
+so many calls of each, `peak` the most memory that the process held.
 """
 
-import statistics
+import resource
 import sys
 import time
 
 import numpy as np
 import tensorflow as tf
 
-CALLS = 9
-
-folder, inputs_file, outputs_file = sys.argv[1:]
+folder, inputs_file, outputs_file, calls = sys.argv[1:]
 serve = tf.saved_model.load(folder).signatures["serving_default"]
 batches = {}
 with np.load(inputs_file) as stored:
@@ -26,10 +25,12 @@ for number in sorted(batches):
     for name, value in serve(**batches[number]).items():
         outputs[f"{number}/{name}"] = value.numpy()
     times = []
-    for _ in range(CALLS):
+    for _ in range(int(calls)):
         start = time.perf_counter()
         serve(**batches[number])
         times.append(1000 * (time.perf_counter() - start))
-    milliseconds.append(statistics.median(times))
+    milliseconds.append(np.percentile(times, (50, 99)))
 assert "cvzoo" not in sys.modules, "this process must not import cvzoo"
-np.savez(outputs_file, milliseconds=milliseconds, **outputs)
+# Kibibytes, on Linux.
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+np.savez(outputs_file, milliseconds=milliseconds, peak=peak, **outputs)

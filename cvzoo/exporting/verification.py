@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,9 +45,9 @@ def check(model, served, folder, format, tolerance, batch_size, examples=None):
     ]
     if examples is not None:
         batches.append(served.named(examples))
-    found, milliseconds = run(folder, batches, format)
+    found = run(folder, batches, format)
     largest = 0.0
-    for inputs, outputs in zip(batches, found, strict=True):
+    for inputs, outputs in zip(batches, found.outputs, strict=True):
         for name, value in signatures.expected(model, served, inputs).items():
             error = _difference(outputs, name, value)
             scale = max(1.0, float(np.max(np.abs(value))))
@@ -61,23 +62,38 @@ def check(model, served, folder, format, tolerance, batch_size, examples=None):
         "max_abs_error": largest,
         "batch_sizes": sizes,
         "milliseconds": {
-            str(size): round(float(one), 4)
-            for size, one in zip(sizes, milliseconds, strict=False)
+            str(size): round(float(median), 4)
+            for size, (median, _) in zip(sizes, found.milliseconds, strict=False)
         },
     }
 
 
-def run(folder, batches, format):
-    """Outputs of an export, from a fresh process that never imports cvzoo.
+class Found(NamedTuple):
+    """What a run of an export gave.
+
+    Attributes:
+        outputs: For each batch, name → numpy array.
+        milliseconds: For each batch, the median and the 99th percentile of a call's
+            time, `(batches, 2)`.
+        peak: The most memory that the process held, in bytes.
+    """
+
+    outputs: list
+    milliseconds: np.ndarray
+    peak: int
+
+
+def run(folder, batches, format, calls=9):
+    """Runs an export in a fresh process that never imports cvzoo.
 
     Args:
         folder: The export.
         batches: List of dictionaries, name → numpy array.
         format: `"tf_saved_model"` or `"litert"`.
+        calls: How often each batch is run, for the times.
 
     Returns:
-        List of dictionaries, name → numpy array; and the median time of a call on each
-        batch, in milliseconds.
+        `Found`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         inputs_file, outputs_file = Path(scratch, "in.npz"), Path(scratch, "out.npz")
@@ -88,7 +104,7 @@ def run(folder, batches, format):
         }
         np.savez(inputs_file, **named)
         command = [sys.executable, "-c", _RUNNERS[format].read_text(encoding="utf-8")]
-        command += [str(folder), str(inputs_file), str(outputs_file)]
+        command += [str(folder), str(inputs_file), str(outputs_file), str(calls)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise ExportError(
@@ -97,12 +113,12 @@ def run(folder, batches, format):
             )
         outputs = [{} for _ in batches]
         with np.load(outputs_file) as stored:
-            milliseconds = stored["milliseconds"].tolist()
+            milliseconds, peak = stored["milliseconds"], 1024 * int(stored["peak"])
             for key in stored.files:
                 number, is_output, name = key.partition("/")
                 if is_output:
                     outputs[int(number)][name] = stored[key]
-        return outputs, milliseconds
+        return Found(outputs, milliseconds, peak)
 
 
 def _difference(outputs, name, value):

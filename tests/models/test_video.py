@@ -242,7 +242,8 @@ def test_a_served_network_takes_what_shards_hold(tmp_path):
     inputs = inputs_of(model, time=9)
     names = [one.name for one in model.inputs]
     batch = dict(zip(names, inputs, strict=True))
-    (served,), _ = verification.run(tmp_path / "served", [batch], "tf_saved_model")
+    found = verification.run(tmp_path / "served", [batch], "tf_saved_model")
+    (served,) = found.outputs
     np.testing.assert_allclose(served["probabilities"], model(inputs), atol=1e-5)
 
 
