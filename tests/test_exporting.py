@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 import cvzoo
 from cvzoo import catalogue, preset_files, sparsity
+from cvzoo.commands import melody
 from cvzoo.exporting import (
     ExportError,
     costs,
@@ -27,6 +31,7 @@ from cvzoo.exporting import (
 )
 from tests.helpers import small_model
 
+ROOT = Path(__file__).parent.parent
 # The others are exported by slow tests.
 IN_EVERY_RUN = ("dcnn_digits", "two_layer_dense_complex_vd_digits")
 NAMES = [
@@ -568,3 +573,38 @@ def test_costs_are_measured():
     assert all(np.isfinite(values)) and min(values) >= 0
     # Eight million products take longer than one.
     assert table.dense(4096, 2048, 64) > table.dense(4, 4, 1)
+
+
+def test_the_embedded_example_hears_notes(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    folder = tmp_path / "notes"
+    cvzoo.export("musicnet_deep_complex_vd_chorales", folder, format="litert")
+    rate = 11_000
+    sound = melody.sound(rate)
+    melody.write(tmp_path / "melody.wav", sound, rate)
+    script = ROOT / "docs" / "embedded" / "hear_notes.py"
+    # -I and a check: nothing but numpy and LiteRT is imported.
+    code = (
+        f"import runpy, sys; sys.argv[1:] = [{str(folder)!r}, "
+        f"{str(tmp_path / 'melody.wav')!r}]; "
+        f"runpy.run_path({str(script)!r}, run_name='__main__'); "
+        "assert not {'tensorflow', 'keras', 'cvzoo'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    *lines, took, memory = done.stdout.splitlines()
+    assert took.endswith(" a window of 93 ms") and "MiB of memory" in memory
+    names = preset_files.read_manifest(
+        catalogue.SHIPPED / "musicnet_deep_complex_vd_chorales"
+    )["classes"]
+    times = [float(line.split()[0]) for line in lines]
+    played = melody.truth(np.array(times), names)
+    right = [
+        name in line.split()[2:]
+        for line, row in zip(lines, played, strict=True)
+        for name, is_played in zip(names, row, strict=True)
+        if is_played
+    ]
+    assert np.mean(right) > 0.85

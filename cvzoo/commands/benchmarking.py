@@ -1,6 +1,7 @@
 """`cvzoo bench NAME`: what a preset's exports take, on this machine."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -59,23 +60,24 @@ def _measure(options):
 
 def _lines(rows):
     """A table for the terminal."""
-    batches = list(rows[0].milliseconds)
-    heads = [f"ms for {size}: p50, p99" for size in batches]
-    yield (
-        f"{'':52}{'bytes':>12}{'numbers':>12}{'mult-adds':>13}"
-        + "".join(f"{head:>24}" for head in heads)
-        + f"{'memory':>10}"
-    )
-    for row in rows:
-        times = "".join(f"{a:15.3f}{b:9.3f}" for a, b in row.milliseconds.values())
+    sizes = list(rows[0].milliseconds)
+    heads = "".join(f"{f'batch {size}, p50 p99':>22}" for size in sizes)
+    yield f"{'':14}{'bytes':>12}{heads}{'memory':>11}"
+    for network, of_network in itertools.groupby(rows, lambda row: row.network):
+        of_network = list(of_network)
+        first = of_network[0]
         yield (
-            f"{row.name:52.52}{row.bytes:12,}{row.numbers:12,}{row.multiply_adds:13,}"
-            f"{times}{row.peak / 2**20:6.0f} MiB"
+            f"{network}: {first.numbers:,} numbers, {first.multiply_adds:,} "
+            "multiply-adds"
         )
-    yield "memory: of the whole process, its runtime included."
-    for row in rows:
-        if row.dominated_by:
-            yield f"As small and as fast as {row.name}: {'; '.join(row.dominated_by)}"
+        for row in of_network:
+            times = "".join(f"{a:14.3f}{b:8.3f}" for a, b in row.milliseconds.values())
+            memory = f"{row.peak / 2**20:.0f} MiB" if row.peak else ""
+            yield f"  {row.format:12}{row.bytes:12,}{times}{memory:>11}"
+    yield "Milliseconds of a call; memory of the whole process, its runtime included."
+    losing = [row.name for row in rows if row.dominated_by]
+    for name in losing:
+        yield f"Dominated: {name}"
 
 
 def _draw(rows, path, title):

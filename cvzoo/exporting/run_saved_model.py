@@ -6,7 +6,6 @@ the batch>/<name>`; `milliseconds` has the median and the 99th percentile of the
 so many calls of each, `peak` the most memory that the process held.
 """
 
-import resource
 import sys
 import time
 
@@ -31,6 +30,9 @@ for number in sorted(batches):
         times.append(1000 * (time.perf_counter() - start))
     milliseconds.append(np.percentile(times, (50, 99)))
 assert "cvzoo" not in sys.modules, "this process must not import cvzoo"
-# Kibibytes, on Linux.
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:  # Linux alone has it. In kibibytes.
+    with open("/proc/self/status") as status:
+        peak = int(status.read().partition("VmHWM:")[2].split()[0])
+except OSError:
+    peak = 0
 np.savez(outputs_file, milliseconds=milliseconds, peak=peak, **outputs)

@@ -75,7 +75,7 @@ class Found(NamedTuple):
         outputs: For each batch, name → numpy array.
         milliseconds: For each batch, the median and the 99th percentile of a call's
             time, `(batches, 2)`.
-        peak: The most memory that the process held, in bytes.
+        peak: The most memory that the process held, in bytes; 0 where it is not known.
     """
 
     outputs: list
