@@ -1,6 +1,9 @@
 """The README's Python runs as it stands."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
@@ -20,3 +23,12 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert report.compression > 10
     assert "pixels" in [tensor.name for tensor in names["small"].inputs]
     assert capsys.readouterr().out
+    served = re.search(
+        r"```sh\n(python -c .*?)```", README.read_text("utf-8"), re.DOTALL
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command, environment = ["bash", "-c", served.group(1)], {**os.environ, "PATH": path}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert "shape=(1, 10)" in done.stdout, done.stderr
