@@ -103,6 +103,20 @@ def test_shipped_presets_are_served_from_small_folders(name, tmp_path):
             assert heard == {label for label, _ in one}
 
 
+def test_weights_of_8_bits_are_near_and_a_quarter_in_size(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    keras.utils.set_random_seed(0)
+    x = keras.Input((64,), name="x")
+    model = keras.Model(x, keras.layers.Dense(512, name="y")(x))
+    whole, short = (
+        cvzoo.export(model, tmp_path / str(bits), "litert", quantize=bits)
+        for bits in (None, "int8")
+    )
+    assert short["bytes"] < 0.35 * whole["bytes"]
+    assert 0 < short["max_abs_error"] < 0.1 and whole["max_abs_error"] < 1e-5
+    assert short["quantize"] == "int8"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_presets_run_in_litert(name, tmp_path):
     pytest.importorskip("ai_edge_litert")
@@ -467,8 +481,13 @@ def test_measured_costs_are_kept(tmp_path, monkeypatch):
     assert costs.load() == costs.Costs()
 
 
-@pytest.mark.parametrize("size", [28, 128, 1000, 1152])
-@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(
+    ("size", "is_complex"),
+    [
+        *((size, False) for size in (28, 128, 1152, 3072, 4096)),
+        *((28, True), (1000, True), (1024, True)),
+    ],
+)
 def test_circulant_layers_run_in_litert(size, is_complex, tmp_path):
     pytest.importorskip("ai_edge_litert")
     if is_complex:
