@@ -1,5 +1,6 @@
 """The command `cvzoo`: lists, descriptions, exports, and how fast it can answer."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import cvzoo
 from cvzoo import catalogue, cli, preset_files, recipes
 from cvzoo.commands import listing
+from cvzoo.exporting import costs, measuring
 
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
 UNTRAINED = "radio_net_real_vd_radio"
@@ -227,3 +229,40 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     line = f"{sys.executable} -m cvzoo list --all | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
+
+
+def test_bench_prints_rows_and_draws_them(tmp_path, capsys, monkeypatch):
+    row = measuring.Row("net", "LiteRT", 1000, 10, 20, {1: (0.5, 0.6)}, 2**20)
+    other = dataclasses.replace(row, network="other", dominated_by=(row.name,))
+    monkeypatch.setattr(measuring, "measure", lambda name: [row, other])
+    picture = tmp_path / "bench.png"
+    assert cli.main(["bench", NAME, "--out", str(picture)]) == 0
+    printed = capsys.readouterr().out
+    assert "net: 10 numbers, 20 multiply-adds" in printed
+    assert "1,000         0.500   0.600      1 MiB" in printed
+    assert "Dominated: other, LiteRT" in printed and picture.is_file()
+    assert cli.main(["bench", NAME, "--json"]) == 0
+    told, _ = json.loads(capsys.readouterr().out)
+    assert told["milliseconds"] == {"1": [0.5, 0.6]}
+
+
+def test_bench_needs_something_to_do(capsys):
+    assert cli.main(["bench"]) == 2
+    assert "Give a preset's name, or `--calibrate`" in capsys.readouterr().err
+
+
+def test_calibrate_keeps_what_it_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CVZOO_HOME", str(tmp_path))
+    monkeypatch.setattr(costs, "measure", lambda: costs.Costs(call=7.5))
+    assert cli.main(["bench", "--calibrate"]) == 0
+    assert "call             7.5" in capsys.readouterr().out
+    assert costs.load().call == 7.5
+
+
+def test_export_writes_litert_files_of_8_bits(tmp_path, capsys):
+    pytest.importorskip("ai_edge_litert")
+    arguments = ["export", NAME, str(tmp_path / "x"), "--format", "litert", "--int8"]
+    assert cli.main(arguments) == 0
+    report = json.loads((tmp_path / "x" / "export.json").read_text())
+    assert (report["format"], report["quantize"]) == ("litert", "int8")
+    assert f"{report['bytes']:,} bytes" in capsys.readouterr().out

@@ -262,6 +262,98 @@ def test_pairs_are_served_as_asked_for(form, expected, tmp_path, in_this_process
     np.testing.assert_allclose(found["power"], model(list(parts)), atol=1e-5)
 
 
+def with_dtype(dtype):
+    x = keras.Input((30,), name="x")
+    layers = [keras.layers.Dense(200, dtype=dtype), keras.layers.Dense(2, dtype=dtype)]
+    return keras.Sequential([x, *layers])
+
+
+def embedding():
+    x = keras.Input((3,), dtype="int32", name="x")
+    y = keras.layers.Flatten()(keras.layers.Embedding(10, 4)(x))
+    return keras.Model(x, keras.layers.Dense(2, name="y")(y))
+
+
+def of_any_length():
+    x = keras.Input((None, 3), name="x")
+    y = keras.layers.Conv1D(4, 9, name="c")(x)
+    return keras.Model(x, keras.layers.GlobalMaxPooling1D(name="y")(y))
+
+
+class Constant(keras.layers.Layer):
+    """Two outputs, of which one is of weights alone."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(1, 3), initializer="ones")
+
+    def call(self, inputs):
+        return self.w * 2
+
+
+def with_a_constant():
+    x = keras.Input((3,), name="x")
+    return keras.Model(x, [keras.layers.Dense(2, name="y")(x), Constant(name="c")(x)])
+
+
+def with_masks():
+    x = keras.Input((5, 3), name="x")
+    y = keras.layers.Dense(300, name="d")(keras.layers.Masking()(x))
+    return keras.Model(x, keras.layers.LSTM(2, name="y")(y))
+
+
+def softmax_pair():
+    pair = [keras.Input((40,), name=f"iq_{part}") for part in ("real", "imag")]
+    layer = cvzoo.layers.ComplexDense(200, activation="softmax")
+    model = keras.Model(pair, cvzoo.layers.FromComplex("modulus")(layer(pair)))
+    for part in (layer.kernel_real, layer.kernel_imag):
+        mask = np.random.default_rng(0).random(part.shape) < 0.01
+        part.assign(part.numpy() * mask)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (lambda: with_dtype("float16"), {"tolerance": 0.01}),
+        (lambda: with_dtype("mixed_bfloat16"), {"tolerance": 0.05}),
+        (embedding, {}),
+        (embedding, {"examples": np.array([[9, 9, 9]])}),
+        (of_any_length, {}),
+        (of_any_length, {"examples": np.ones((2, 70, 3))}),
+        (with_a_constant, {}),
+        (with_masks, {}),
+        (softmax_pair, {}),
+    ],
+)
+def test_networks_of_all_kinds_are_served(make, arguments, tmp_path, in_this_process):
+    report = cvzoo.export(make(), tmp_path / "served", **arguments)
+    assert np.isfinite(report["max_abs_error"])
+
+
+def test_complex_examples_are_compared_too(tmp_path, in_this_process):
+    examples = np.full((3, 4), 2 - 1j)
+    report = cvzoo.export(complex_model(), tmp_path / "served", examples=examples)
+    assert report["max_abs_error"] <= 1e-4
+
+
+def test_small_outputs_are_not_zeros(tmp_path, monkeypatch):
+    x = keras.Input((4,), name="x")
+    dense = keras.layers.Dense(2, name="y")
+    model = keras.Model(x, dense(x))
+    dense.kernel.assign(np.full((4, 2), 1e-6))
+    monkeypatch.setattr(
+        verification,
+        "run",
+        lambda folder, batches, format: verification.Found(
+            [{"y": np.zeros((len(one["x"]), 2))} for one in batches],
+            np.zeros((len(batches), 2)),
+            0,
+        ),
+    )
+    with pytest.raises(ExportError, match="differs from the model's by"):
+        cvzoo.export(model, tmp_path / "served")
+
+
 # Refusals
 
 
@@ -295,6 +387,12 @@ def test_a_process_that_fails_is_reported(tmp_path):
         ),
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"complex_inputs": "pairs"}, "`complex_inputs` must be one of"),
+        ({"outputs": "each_class"}, "`outputs` must be one of .*'each_class'"),
+        ({"classes": ["a", "b\nc", "d"]}, "kept in lines, so they must be one each"),
+        (
+            {"examples": [np.ones((1, 6, 2))] * 2},
+            "array for each input. Received: 2 for",
+        ),
         (
             {"complex_inputs": "complex64"},
             "joins inputs called NAME_real and",
@@ -313,7 +411,7 @@ def test_folders_that_exist_are_kept_unless_they_are_exports(tmp_path, in_this_p
     (tmp_path / "mine" / "thesis.tex").write_text("chapter 1")
     with pytest.raises(ValueError, match="exists. Give another folder"):
         cvzoo.export(small_model(), tmp_path / "mine")
-    with pytest.raises(ValueError, match="is no export: it has no export.json"):
+    with pytest.raises(ValueError, match=r"is no export: it also holds \['thesis.tex'"):
         cvzoo.export(small_model(), tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "chapter 1"
     for hidden in (12, 5):
@@ -321,6 +419,28 @@ def test_folders_that_exist_are_kept_unless_they_are_exports(tmp_path, in_this_p
             small_model(hidden=hidden), tmp_path / "x", overwrite=True
         )
     assert json.loads((tmp_path / "x" / "export.json").read_text()) == report
+
+
+def test_files_that_come_meanwhile_are_kept(tmp_path, in_this_process, monkeypatch):
+    run_here = verification.run
+
+    def and_then(*arguments):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        (tmp_path / "x" / "thesis.tex").write_text("chapter 1")
+        return run_here(*arguments)
+
+    monkeypatch.setattr(verification, "run", and_then)
+    with pytest.raises(ValueError, match="exists. Give another folder"):
+        cvzoo.export(small_model(), tmp_path / "x")
+    assert (tmp_path / "x" / "thesis.tex").read_text() == "chapter 1"
+
+
+def test_notes_in_an_export_are_kept(tmp_path, in_this_process):
+    cvzoo.export(small_model(), tmp_path / "x")
+    (tmp_path / "x" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"it also holds \['notes.txt'\]"):
+        cvzoo.export(small_model(), tmp_path / "x", overwrite=True)
+    assert (tmp_path / "x" / "notes.txt").read_text() == "mine"
 
 
 def test_a_path_of_a_file_is_refused(tmp_path):
@@ -331,6 +451,12 @@ def test_a_path_of_a_file_is_refused(tmp_path):
 def test_a_model_that_was_not_built_is_refused(tmp_path):
     with pytest.raises(ValueError, match="has no shapes yet"):
         cvzoo.export(keras.Sequential([keras.layers.Dense(2)]), tmp_path / "x")
+
+
+def test_batches_of_one_size_are_refused(tmp_path):
+    x = keras.Input(batch_shape=(4, 8), name="x")
+    with pytest.raises(ExportError, match="Input 'x' has batches of 4"):
+        cvzoo.export(keras.Model(x, keras.layers.Dense(2)(x)), tmp_path / "x")
 
 
 def test_layers_that_always_draw_numbers_are_refused_by_name(tmp_path):
@@ -376,6 +502,20 @@ def test_layers_that_litert_cannot_run_are_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("block", [1, 3, 8])
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_blocks_run_in_litert(block, is_complex, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    if is_complex:
+        pair = [keras.Input((24,), name=name) for name in ("a_real", "a_imag")]
+        z = cvzoo.layers.ComplexBlockCirculant(24, block)(pair)
+        model = keras.Model(pair, cvzoo.layers.FromComplex("real")(z))
+    else:
+        x = keras.Input((24,), name="x")
+        model = keras.Model(x, cvzoo.layers.BlockCirculant(24, block)(x))
+    assert cvzoo.export(model, tmp_path / "x", "litert")["max_abs_error"] < 1e-5
+
+
 def test_a_missing_runtime_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ExportError, match=r'pip install "cvzoo\[litert\]"'):
@@ -415,7 +555,9 @@ def test_streams_give_back_every_bit(values):
     np.testing.assert_array_equal(found, values)
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "bool", "int32", "uint32", "int64", "float64", "float16"]
+)
 def test_streams_of_other_types(dtype):
     values = np.arange(12).reshape(3, 4).astype(dtype)
     stream = streams.encode(values)
@@ -550,14 +692,22 @@ def test_the_batching_config_is_there(served):
     assert "max_batch_size { value: 64 }" in text
 
 
-def test_operations_that_serving_does_not_know_are_refused(monkeypatch):
-    assert {"MatMul", "RFFT", "DecodeCompressed"} <= serving.known_operations()
-    known = serving.known_operations() - {"MatMul"}
-    monkeypatch.setattr(serving, "known_operations", lambda: known)
-    function = tf.function(lambda x: tf.matmul(x, x))
-    graph = function.get_concrete_function(tf.TensorSpec((2, 2))).graph
-    with pytest.raises(ExportError, match=r"does not know.*\['MatMul'\]"):
-        serving.check_operations(graph)
+@pytest.mark.parametrize("operation", ["MatMul", "DecodeCompressed"])
+def test_operations_that_serving_does_not_know_are_refused(
+    operation, tmp_path, monkeypatch
+):
+    known = serving.known_operations()
+    assert operation in known and "DecodeJxl" not in known  # new in 2.21
+    monkeypatch.setattr(serving, "known_operations", lambda: known - {operation})
+    x = keras.Input((200,), name="x")
+    layer = keras.layers.Dense(200, name="y")
+    model = keras.Model(x, layer(x))
+    layer.kernel.assign(np.eye(200))
+    with pytest.raises(ExportError, match=rf"does not know.*\['{operation}'\]"):
+        kernels_as_they_are = costs.Costs(place=1e9)
+        monkeypatch.setattr(costs, "load", lambda: kernels_as_they_are)
+        cvzoo.export(model, tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
 
 
 # What exports take
@@ -584,6 +734,13 @@ def test_multiply_adds_of_convolutions():
     y = keras.layers.Conv2D(5, 3, name="c")(x)
     model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(y)))
     assert measuring.multiply_adds(model) == 27 * 36 * 5 + 180 * 2
+    depthwise = keras.layers.DepthwiseConv2D(3)
+    assert measuring.multiply_adds(keras.Model(x, depthwise(x))) == 9 * 36 * 3
+    upwards = keras.layers.Conv2DTranspose(5, 2, strides=2)
+    assert measuring.multiply_adds(keras.Model(x, upwards(x))) == 4 * 3 * 5 * 64
+    x = keras.Input((6,))
+    twice = keras.layers.Dense(6)
+    assert measuring.multiply_adds(keras.Model(x, twice(twice(x)))) == 2 * 36
 
 
 def test_costs_are_measured():

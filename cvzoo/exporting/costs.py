@@ -18,8 +18,8 @@ import time
 import numpy as np
 
 FILE = "costs.json"
-# LiteRT's transforms are of one thread and of plain loops, and a file has the matrix of
-# a folded layer: up to so many numbers that is taken.
+# In a LiteRT file a circulant layer is a matrix up to so many numbers: 64 kB, and its
+# transforms, of plain loops, would take longer.
 LITERT_MATRIX = 2**14
 _POINTS, _SIDE, _BATCH, _DENSITY = 4096, 2048, 64, 0.01
 

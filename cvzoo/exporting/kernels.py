@@ -107,6 +107,7 @@ class _Computed(keras.layers.Layer):
     def __init__(self, layer):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
         self.layer = layer
+        self.supports_masking = True
 
     def call(self, inputs):
         is_pair = isinstance(inputs, (tuple, list))
@@ -115,8 +116,9 @@ class _Computed(keras.layers.Layer):
         if self.layer.use_bias:
             bias = kops.concatenate(self.bias(), 0)
             outputs = outputs + kops.cast(bias, outputs.dtype)
-        outputs = self.layer.activation(outputs)
-        return tuple(kops.split(outputs, 2, -1)) if is_pair else outputs
+        if is_pair:
+            return tuple(map(self.layer.activation, kops.split(outputs, 2, -1)))
+        return self.layer.activation(outputs)
 
     def bias(self):
         """Parts of the layer's bias."""

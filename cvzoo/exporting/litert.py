@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from cvzoo.exporting import saved_model, splitting
+from cvzoo.exporting import saved_model, serving, splitting
 from cvzoo.exporting.errors import ExportError
 
 FILE = "model.tflite"
@@ -29,14 +29,14 @@ def check_installed():
         )
 
 
-def write(model, served, folder, batch_size, quantize, examples):
+def write(model, served, folder, batch_size, quantize):
     """Writes `model.tflite`, and `labels.txt` where there are classes.
 
     Args:
         model: A Functional model.
         served: `signatures.Served`.
         folder: An empty folder.
-        batch_size, examples: Not used.
+        batch_size: Not used.
         quantize: `None` or `"int8"`.
     """
     import tensorflow as tf
@@ -73,9 +73,9 @@ def write(model, served, folder, batch_size, quantize, examples):
 def _check_transforms(graph, model):
     """Raises where there are transforms that LiteRT does not have, by layer."""
     found = {
-        f"{operation.type} of layer '{splitting.layer_of(operation, model)}'"
-        for operation in graph.get_operations()
-        if operation.type in _MISSING
+        f"{node.op} of layer '{splitting.layer_of(node, model)}'"
+        for node in serving.nodes(graph.as_graph_def())
+        if node.op in _MISSING
     }
     if found:
         raise ExportError(

@@ -1,6 +1,7 @@
 """`measure`: what a preset's exports take, beside those of its uncompressed network."""
 
 import dataclasses
+import math
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from cvzoo import catalogue, graph, models, preset_files, presets, sparsity
 from cvzoo.exporting import litert, signatures, verification, writing
+from cvzoo.layers.circulant import CirculantBase
 
 BATCHES = (1, 64)
 CALLS = 200
@@ -24,12 +26,12 @@ class Row:
         format: As what.
         bytes: Of its folder, by `stat`.
         numbers: Weights that are not zero.
-        multiply_adds: Of dense layers and convolutions, for one example, zeros
-            included; a complex product counts as four.
+        multiply_adds: Of linear and circulant layers, for one example, zeros included;
+            a complex product counts as four.
         milliseconds: Size of a batch → median and 99th percentile of a call's time.
         peak: The most memory that the process held that ran it, in bytes.
-        dominated_by: Rows that are neither larger nor slower, for any batch, and
-            smaller or faster; of the same scores or of fresh weights.
+        dominated_by: Rows of the preset, in float32, that are neither larger nor
+            slower, for any batch, and smaller or faster.
     """
 
     network: str
@@ -102,9 +104,7 @@ def _measured(network, model, format, export_format, quantize, batches):
         )
         served = signatures.Served(graph.functional(model))
         generator = np.random.default_rng(0)
-        inputs = [
-            signatures.random_inputs(served.shapes(size), generator) for size in batches
-        ]
+        inputs = [served.random(size, generator) for size in batches]
         found = verification.run(folder, inputs, export_format, CALLS)
     plain = sparsity.without_sparsifiers(model)
     return Row(
@@ -122,20 +122,40 @@ def _measured(network, model, format, export_format, quantize, batches):
 
 
 def multiply_adds(model):
-    """Products and sums of a model's dense layers and convolutions, for one example."""
-    count = 0
-    for layer in sparsity.flat_layers(model):
-        if not sparsity.is_linear(layer):
-            continue
-        kernel = sparsity.kernel_variables(layer)
-        outputs = keras.tree.flatten(layer.output)[0].shape[1:]
-        of_one = int(np.prod(kernel[0].shape[:-1]))
-        count += of_one * int(np.prod(outputs)) * len(kernel) ** 2
-    return count
+    """Products and sums of a model's linear layers, for one example.
+
+    Of a circulant layer, those of its transforms, 5 n log₂ n each, and of the products
+    between them.
+    """
+    plan = graph.read(model)
+    return sum(_of_call(plan.layers[call.layer]) for call in plan.calls)
+
+
+def _of_call(layer):
+    if graph.is_nested(layer):
+        return multiply_adds(layer)
+    if isinstance(layer, CirculantBase):
+        parts = len(layer.circulant_parts)
+        transforms = 2 * 5 * layer.size * math.log2(max(layer.size, 2))
+        return round(layer.blocks * parts * (transforms + 3 * layer.size))
+    if not sparsity.is_linear(layer):
+        return 0
+    kernel = sparsity.kernel_variables(layer)
+    given, taken = (
+        int(np.prod(keras.tree.flatten(tensors)[0].shape[1:-1]))
+        for tensors in (layer.input, layer.output)
+    )
+    size = int(np.prod(kernel[0].shape)) * len(kernel) ** 2
+    return size * (given if "Transpose" in type(layer).__name__ else taken)
 
 
 def _is_better(other, row):
-    """Whether a row is as small and as fast as another, and smaller or faster."""
+    """Whether a row is as small and as fast as another, and smaller or faster.
+
+    Only rows of the preset's own weights are: others' scores are not known.
+    """
+    if other.network == UNCOMPRESSED or other.format.endswith("int8"):
+        return False
 
     def costs(one):
         return [one.bytes, *(median for median, _ in one.milliseconds.values())]

@@ -33,11 +33,10 @@ def write(parts, served, folder):
             return list(parts.serve(*inputs, *(one() for one in read)))
 
         module.served, signatures = served.signatures(infer, Path(scratch))
-        for concrete in signatures.values():
-            serving.check_operations(concrete.graph)
         # Gradients would be of the whole inference, before it was split.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(folder), signatures, options)
+        serving.check_operations(folder)
 
 
 def _readers(parts, module, scratch):
@@ -52,9 +51,9 @@ def _readers(parts, module, scratch):
     packed = [streams.encode(one.numpy()) for one in parts.weights]
     digest = hashlib.sha256()
     for value in values:
+        digest.update(f"{value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())
-    # Resources of one name are one resource for all exports in a process; those of
-    # equal values may be.
+    # In loaders that share resources, those of one name are one.
     prefix = f"cvzoo_{digest.hexdigest()[:16]}"
     resource, weights = _resource_class(), {}
     uses = collections.Counter(place for needed, _ in parts.prepare for place in needed)
@@ -132,13 +131,11 @@ def size_of(folder):
 
 def check_deterministic(parts, model):
     """Raises where an inference would draw random numbers, in either part."""
-    graphs = [parts.serve.graph, *(function.graph for _, function in parts.prepare)]
-    found = {
-        splitting.layer_of(operation, model)
-        for graph in graphs
-        for operation in graph.get_operations()
-        if "Random" in operation.type
-    }
+    found = set()
+    for graph in (parts.serve.graph, *(one.graph for _, one in parts.prepare)):
+        for node in serving.nodes(graph.as_graph_def()):
+            if "Random" in node.op:
+                found.add(splitting.layer_of(node, model))
     if found:
         raise ExportError(
             "An export cannot draw random numbers, which these layers do when they "

@@ -3,7 +3,10 @@
 import functools
 from pathlib import Path
 
-# Operations that TensorFlow 2.20 knows, as the newest Serving does; a line each.
+import numpy as np
+
+# Operations that TensorFlow 2.20 knows, as the newest Serving does; a line each, as its
+# `pywrap_tf_session.TF_GetAllOpList()` has them.
 _KNOWN = Path(__file__).with_name("serving_operations.txt")
 _SERVING = "2.20"
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
@@ -15,22 +18,31 @@ _PREDICT_LOG, _REQUEST, _MODEL, _INPUTS, _SIGNATURE = 6, 1, 1, 2, 3
 _KEY, _VALUE = 1, 2
 
 
+def nodes(definition):
+    """All nodes of a graph's definition, those of its functions included."""
+    return [
+        *definition.node,
+        *(node for one in definition.library.function for node in one.node_def),
+    ]
+
+
 @functools.cache
 def known_operations():
     """Names of the operations that TensorFlow Serving can run."""
     return frozenset(_KNOWN.read_text(encoding="utf-8").split())
 
 
-def check_operations(graph):
-    """Raises where a graph, or a function in it, has an operation that is too new."""
+def check_operations(folder):
+    """Raises where a SavedModel has an operation that is too new for Serving."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
     from cvzoo.exporting.errors import ExportError
 
-    definition = graph.as_graph_def()
-    nodes = [*definition.node]
-    for function in definition.library.function:
-        nodes += function.node_def
+    written = saved_model_pb2.SavedModel()
+    written.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
+    definition = written.meta_graphs[0].graph_def
     functions = {one.signature.name for one in definition.library.function}
-    found = {node.op for node in nodes} - functions - known_operations()
+    found = {node.op for node in nodes(definition)} - functions - known_operations()
     if found:
         raise ExportError(
             f"TensorFlow Serving {_SERVING} does not know operations of this network: "
@@ -82,7 +94,8 @@ def _prediction_log(signature, inputs):
     request = _field(_MODEL, _field(_SIGNATURE, signature.encode()))
     for name, (shape, dtype) in inputs.items():
         # One value stands for all.
-        tensor = tf.make_tensor_proto(0, dtype, shape).SerializeToString()
+        zero = np.zeros((), dtype)[()]
+        tensor = tf.make_tensor_proto(zero, dtype, shape).SerializeToString()
         entry = _field(_KEY, name.encode()) + _field(_VALUE, tensor)
         request += _field(_INPUTS, entry)
     return _field(_PREDICT_LOG, _field(_REQUEST, request))

@@ -11,8 +11,9 @@ LABELS = "labels.txt"
 COMPLEX_INPUTS = (None, "complex64", "last_axis")
 _REAL, _IMAG = "_real", "_imag"
 TOP = 5
-# Sizes that a model leaves open, in what is run for a try.
-UNKNOWN = 7
+OUTPUTS = ("one class", "each class", "values")
+# Sizes that a model and its examples leave open, in what is run for a try.
+UNKNOWN = 32
 
 
 class Served:
@@ -20,25 +21,41 @@ class Served:
 
     Args:
         model: A Functional model.
-        classes: Names of the classes, or none.
-        outputs: What scores are: `"one class"`, `"each class"` or `"values"`.
-        logits: Whether they are logits.
-        complex_inputs: One of `COMPLEX_INPUTS`.
+        classes, outputs, logits, complex_inputs, examples: Those of `export`.
 
     Attributes:
         inputs: Name → `(shape, dtype)`.
         outputs: Names, in the order of the model's outputs.
+        kind: What scores are, one of `OUTPUTS`.
+        examples: The examples as they are served, name → array, or `None`.
     """
 
     def __init__(
-        self, model, classes=(), outputs="values", logits=True, complex_inputs=None
+        self,
+        model,
+        classes=None,
+        outputs=None,
+        logits=None,
+        complex_inputs=None,
+        examples=None,
     ):
+        self.classes = [] if classes is None else [str(one) for one in classes]
+        self.kind = outputs or ("one class" if self.classes else "values")
+        self.logits = True if logits is None else logits
+        if self.kind not in OUTPUTS:
+            raise ValueError(
+                f"`outputs` must be one of {OUTPUTS}. Received: {outputs!r}"
+            )
+        if any(len(one.splitlines()) != 1 for one in self.classes):
+            raise ValueError(
+                "Names of classes are kept in lines, so they must be one each. "
+                f"Received: {self.classes!r:.200}"
+            )
         if complex_inputs not in COMPLEX_INPUTS:
             raise ValueError(
                 f"`complex_inputs` must be one of {COMPLEX_INPUTS}. Received: "
                 f"{complex_inputs!r}"
             )
-        self.classes, self.kind, self.logits = list(classes), outputs, logits
         self.outputs = model.output_names
         self._complex = complex_inputs
         # For each served input, the places of the model's that it stands for.
@@ -47,9 +64,36 @@ class Served:
             name: self._spec(model, places) for name, places in self._places.items()
         }
         self._check(model)
+        self.examples = None if examples is None else self._examples(model, examples)
+
+    def _examples(self, model, given):
+        """Examples as they are served, by name."""
+        flat = keras.tree.flatten(given) if len(model.inputs) > 1 else [given]
+        if len(flat) == 1 and isinstance(given, (list, tuple, dict)):
+            flat = keras.tree.flatten(given)
+        if len(flat) != len(model.inputs):
+            raise ValueError(
+                "`examples` must have an array for each input. Received: "
+                f"{len(flat)} for {len(model.inputs)}"
+            )
+        typed = [
+            np.asarray(one, tensor.dtype)
+            for one, tensor in zip(flat, model.inputs, strict=True)
+        ]
+        return self.named(typed)
 
     def _spec(self, model, places):
         tensor = model.inputs[places[0]]
+        if tensor.shape[0] is not None:
+            raise ExportError(
+                f"Input '{tensor.name}' has batches of {tensor.shape[0]}. An export "
+                "serves batches of any size: make the model with `keras.Input(shape)`."
+            )
+        if len({tuple(model.inputs[place].shape) for place in places}) > 1:
+            raise ExportError(
+                f"The parts of input '{tensor.name.removesuffix(_REAL)}' differ in "
+                "shape."
+            )
         shape, dtype = tuple(tensor.shape), str(tensor.dtype)
         if len(places) == 1:
             return shape, dtype
@@ -98,11 +142,32 @@ class Served:
         return [found[place] for place in sorted(found)]
 
     def shapes(self, batch_size):
-        """Name → shape and type of a batch; unknown sizes are `UNKNOWN`."""
-        return {
-            name: ((batch_size, *(size or UNKNOWN for size in shape[1:])), dtype)
-            for name, (shape, dtype) in self.inputs.items()
-        }
+        """Name → shape and type of a batch; open sizes are the examples'."""
+        found = {}
+        for name, (shape, dtype) in self.inputs.items():
+            sizes = shape[1:]
+            if self.examples is not None:
+                sizes = self.examples[name].shape[1:]
+            sizes = tuple(UNKNOWN if size is None else size for size in sizes)
+            found[name] = (batch_size, *sizes), dtype
+        return found
+
+    def random(self, batch_size, generator):
+        """Random inputs by name: normal ones, some of them 0; integers as examples'."""
+        found = {}
+        for name, (shape, dtype) in self.shapes(batch_size).items():
+            if "float" in dtype or "complex" in dtype:
+                values = generator.normal(size=shape)
+                if "complex" in dtype:
+                    values = values + 1j * generator.normal(size=shape)
+                values = values * (generator.random(shape) > 0.1)
+            else:
+                examples = [0, 1] if self.examples is None else self.examples[name]
+                values = generator.integers(
+                    np.min(examples), int(np.max(examples)) + 1, size=shape
+                )
+            found[name] = values.astype(dtype)
+        return found
 
     def named(self, flat):
         """The inverse: served inputs by name, as numpy arrays."""
@@ -207,23 +272,14 @@ def _table(file):
     return tf.lookup.StaticHashTable(initializer, "")
 
 
-def random_inputs(shapes, generator):
-    """Random values of served inputs, by name, as `Served.shapes` has them."""
-    return {name: _random(generator, *one) for name, one in shapes.items()}
-
-
-def _random(generator, shape, dtype):
-    if "int" in dtype:
-        return generator.integers(0, 100, size=shape).astype(dtype)
-    values = generator.uniform(size=shape)
-    if "complex" in dtype:
-        values = values + 1j * generator.uniform(size=shape)
-    return values.astype(dtype)
-
-
 def expected(model, served, given):
     """The model's own outputs for served inputs, name → numpy array."""
     flat = served.flat(given)
     outputs = model(keras.tree.pack_sequence_as(model.input, flat), training=False)
-    values = map(keras.ops.convert_to_numpy, keras.tree.flatten(outputs))
+    values = [
+        keras.ops.convert_to_numpy(
+            keras.ops.cast(one, "float32") if one.dtype == "bfloat16" else one
+        )
+        for one in keras.tree.flatten(outputs)
+    ]
     return dict(zip(served.outputs, values, strict=True))

@@ -80,17 +80,18 @@ def split(model, target):
         whole = tf.compat.v1.wrap_function(infer, signature)
     inputs, values = whole.inputs[:count], whole.inputs[count : count + len(weights)]
     from_inputs = _reached(whole.graph, inputs)
-    handed = _handed_over(whole.graph, from_inputs, values)
+    outputs = list(whole.outputs)
+    handed = _handed_over(whole.graph, from_inputs, values, outputs)
     prepare = []
     for tensor in handed:
         needed = _sources(tensor, values)
         feeds = [values[place] for place in needed]
         prepare.append((needed, whole.prune(feeds, [tensor])))
-    return Split(weights, prepare, whole.prune([*inputs, *handed], list(whole.outputs)))
+    return Split(weights, prepare, whole.prune([*inputs, *handed], outputs))
 
 
 def layer_of(operation, model):
-    """Name of the layer that an operation is of; its own name where there is none."""
+    """Name of the layer that a node of a graph is of; its own where there is none."""
     names = {layer.name for layer in sparsity.flat_layers(model)}
     for part in reversed(operation.name.split("/")):
         for name in (part, re.sub(r"_\d+$", "", part)):  # a trace may add a number
@@ -108,7 +109,7 @@ def _reached(graph, tensors):
     return found
 
 
-def _handed_over(graph, from_inputs, weights):
+def _handed_over(graph, from_inputs, weights, outputs):
     """What depends on weights and not on inputs, and is read by what does.
 
     A network's output that depends on no input counts as read.
@@ -120,6 +121,9 @@ def _handed_over(graph, from_inputs, weights):
             for one in operation.inputs:
                 if one.ref() in from_weights and one.ref() not in from_inputs:
                     found.setdefault(one.ref(), one)
+    for one in outputs:
+        if one.ref() in from_weights and one.ref() not in from_inputs:
+            found.setdefault(one.ref(), one)
     return list(found.values())
 
 

@@ -19,6 +19,8 @@ from cvzoo import coding
 _STORED = {name: np.dtype(text) for name, text in coding.VALUES.items()}
 _GAPS = np.dtype("<u4")
 _MOST_DENSE = 0.5
+# Begins the kind of weights that are not float32; their dtype follows.
+_RAW = "raw "
 
 
 class Stream(NamedTuple):
@@ -27,7 +29,7 @@ class Stream(NamedTuple):
     Attributes:
         data: The deflated values, and before them the gaps, if there are any.
         shape: Of the weight.
-        kind: A key of `coding.VALUES`, or another dtype.
+        kind: A key of `coding.VALUES`; or "raw " and another dtype.
         step: Exponent of the power of two that integers are multiples of.
         count: Number of values.
         gaps: Length of the deflated gaps; 0 where all values are kept.
@@ -45,7 +47,8 @@ def encode(values):
     """The `Stream` of an array; only float32 is looked at for how to keep it."""
     flat = np.asarray(values).reshape(-1)
     if flat.dtype != np.float32:
-        return Stream(_deflated(flat), values.shape, str(flat.dtype), 0, flat.size, 0)
+        kind = f"{_RAW}{flat.dtype}"
+        return Stream(_deflated(flat), np.shape(values), kind, 0, flat.size, 0)
     places = np.flatnonzero(flat)
     gaps = b""
     if places.size <= _MOST_DENSE * flat.size:
@@ -83,7 +86,7 @@ def _decoder(kind, has_gaps):
     """A function of the graph, which all weights of a kind share."""
     import tensorflow as tf
 
-    dtype = _STORED.get(kind) or np.dtype(kind)
+    dtype = _STORED.get(kind) or np.dtype(kind.removeprefix(_RAW))
     number = tf.TensorSpec((), tf.int32)
     factor = tf.TensorSpec((), tf.float32)
 
@@ -118,8 +121,10 @@ def _inflated(packed, dtype, count):
 
     planes = tf.io.decode_raw(tf.io.decode_compressed(packed, "ZLIB"), tf.uint8)
     planes = tf.reshape(planes, (dtype.itemsize, count))
+    if dtype.kind == "b":
+        return tf.cast(planes[0], tf.bool)
     if dtype.itemsize == 1:
-        return planes[0]
+        return tf.bitcast(planes[0], tf.as_dtype(dtype))
     return tf.bitcast(tf.transpose(planes), tf.as_dtype(dtype))
 
 

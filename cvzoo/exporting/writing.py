@@ -27,6 +27,11 @@ from cvzoo.exporting import (
 
 FORMATS = ("tf_saved_model", "litert")
 REPORT = "export.json"
+# What is in the folder of an export.
+_WRITTEN = {
+    *("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"),
+    *(serving.BATCHING, litert.FILE, litert.LABELS, REPORT),
+}
 # Largest difference from the model's outputs: of float32, and of weights in int8.
 TOLERANCES = {None: 1e-5, "int8": 0.1}
 
@@ -40,7 +45,7 @@ def export(
     quantize=None,
     classes=None,
     outputs=None,
-    logits=True,
+    logits=None,
     complex_inputs=None,
     examples=None,
     tolerance=None,
@@ -70,19 +75,22 @@ def export(
             `classify` or `transcribe`, which names them, and the asset `labels.txt`.
         outputs: What scores are: `"one class"`, which is the default where there are
             classes, `"each class"`, each by itself, or `"values"`.
-        logits: Whether scores are logits.
+        logits: Whether scores are logits, which is the default.
         complex_inputs: Inputs called `NAME_real` and `NAME_imag` are served as one:
             `"complex64"`, or `"last_axis"`, with an axis of 2.
-        examples: Real inputs to compare on as well: an array, or a list of one for each
-            input.
+        examples: Real inputs to compare on as well: an array, or one for each input, as
+            the model takes them. Their sizes are tried where the model leaves any open
+            (32 otherwise), and integers up to theirs (0 and 1 otherwise).
         tolerance: Largest difference allowed between an output and the model's,
-            relative to the largest output if that is above 1. Defaults to 1e-5, and to
-            0.1 with `quantize`.
-        overwrite: Whether an export that is there is replaced.
+            relative to the largest output, or to 0.01 if that is above it. Defaults to
+            1e-5, and to 0.1 with `quantize`.
+        overwrite: Whether an export that is there is replaced. A folder with anything
+            else in it never is.
 
     Returns:
-        What is in the folder's `export.json`: `format`, `bytes`, `max_abs_error`,
-        `milliseconds` of a call by batch size, `layers`, `signatures`, `versions`.
+        What is in the folder's `export.json`: `format`, `quantize`, `bytes` of the
+        other files, `max_abs_error`, `batch_sizes`, `milliseconds` of a call by batch
+        size, `inputs`, `outputs`, how `layers` are computed, `versions`.
 
     Raises:
         ExportError: The target cannot run the network, outputs differ, or the fresh
@@ -91,27 +99,24 @@ def export(
     _check_arguments(format, quantize, batch_size, complex_inputs)
     path = Path(path)
     _check_path(path, overwrite)
-    told = {"classes": classes or (), "outputs": outputs, "logits": logits}
+    told = {"classes": classes, "outputs": outputs, "logits": logits}
     if not isinstance(model, keras.Model):
         model, told, examples = _of_preset(model, told, examples)
-    if told["outputs"] is None:
-        told["outputs"] = "one class" if told["classes"] else "values"
     model = graph.functional(model)
-    served = signatures.Served(model, **told, complex_inputs=complex_inputs)
+    served = signatures.Served(
+        model, **told, complex_inputs=complex_inputs, examples=examples
+    )
     sparsity.warn_if_unpruned(model, "cvzoo.export")
     small = shrinking.shrink(sparsity.without_sparsifiers(model))
     plain, chosen = kernels.choose(small, batch_size, format)
-    if examples is not None:
-        examples = stored_examples.typed(model, _listed(model, examples))
 
     def write(aside):
         write_format = {"tf_saved_model": _write_saved_model, "litert": litert.write}
-        write_format[format](plain, served, aside, batch_size, quantize, examples)
+        write_format[format](plain, served, aside, batch_size, quantize)
         checked = verification.check(
             *(model, served, aside, format),
             TOLERANCES[quantize] if tolerance is None else tolerance,
             batch_size,
-            None if examples is None else keras.tree.flatten(examples),
         )
         report = {
             "format": format,
@@ -129,7 +134,8 @@ def export(
         (aside / REPORT).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
         return report
 
-    return folders.write(path, write)
+    # Files may come while it is written and run.
+    return folders.write(path, write, check=lambda: _check_path(path, overwrite))
 
 
 def _check_arguments(format, quantize, batch_size, complex_inputs):
@@ -167,10 +173,17 @@ def _check_path(path, overwrite):
         return
     if not overwrite:
         raise ValueError(f"{path} exists. Give another folder, or `overwrite=True`.")
-    if not (path / REPORT).is_file():
-        raise ValueError(
-            f"{path} is no export: it has no {REPORT}. Only exports are replaced."
-        )
+    others = sorted({one.name for one in path.iterdir()} - _WRITTEN)
+    if others or not _is_report(path / REPORT):
+        what = f"it also holds {others[:3]}" if others else f"it has no {REPORT}"
+        raise ValueError(f"{path} is no export: {what}. Only exports are replaced.")
+
+
+def _is_report(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["format"] in FORMATS
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _of_preset(name, told, examples):
@@ -178,22 +191,18 @@ def _of_preset(name, told, examples):
     manifest = preset_files.read_manifest(catalogue.find(name))
     model = presets.from_preset(name, compile=False, masked=False)
     scores = manifest["outputs"]
-    if not told["classes"]:
-        told = {
-            "classes": manifest["classes"],
-            "outputs": scores["decode"],
-            "logits": scores["logits"],
-        }
+    kept = {
+        "classes": manifest["classes"],
+        "outputs": scores["decode"],
+        "logits": scores["logits"],
+    }
+    told = {key: kept[key] if one is None else one for key, one in told.items()}
     if examples is None and manifest["examples"]:
         examples = stored_examples.examples(name)
     return model, told, examples
 
 
-def _listed(model, examples):
-    return list(examples) if len(model.inputs) > 1 else [examples]
-
-
-def _write_saved_model(model, served, folder, batch_size, quantize, examples):
+def _write_saved_model(model, served, folder, batch_size, quantize):
     parts = splitting.split(model, "tf_saved_model")
     saved_model.check_deterministic(parts, model)
     saved_model.write(parts, served, folder)

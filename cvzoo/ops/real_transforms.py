@@ -105,6 +105,8 @@ def _forward(tensor):
     import tensorflow as tf
 
     points = tensor.shape[-1]
+    if points == 1:
+        return tensor, tf.zeros_like(tensor)
     flat = tf.reshape(tensor, (-1, 1, points))
     spectrum = tf.signal.rfft2d(flat, [1, points])
     shape = (*leading(tensor), points // 2 + 1)
@@ -125,6 +127,8 @@ def _whole(real, imag, size):
 
 def _inverse(pair, points):
     """The real tensor of half a spectrum, by one forward transform."""
+    if points == 1:
+        return pair[0]
     real, imag = _forward(_extended(pair[0], 1) + _extended(pair[1], -1))
     ahead, behind = real + imag, real - imag
     return ops.concatenate([ahead, ops.flip(behind[..., 1:-1], -1)], -1) / points

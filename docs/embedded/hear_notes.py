@@ -60,4 +60,6 @@ def main(folder, path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("Usage: python hear_notes.py FOLDER RECORDING.wav")
     main(*sys.argv[1:])

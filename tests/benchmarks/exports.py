@@ -190,7 +190,8 @@ def main():
         # Threads of TensorFlow are set when it starts.
         command = [sys.executable, "-m", "tests.benchmarks.exports"]
         command.append(str(folder / "tf_saved_model uncompressed"))
-        print(subprocess.run(command, capture_output=True, text=True).stdout, end="")
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        print(done.stdout, end="")
 
 
 def scaling(folder):
