@@ -87,10 +87,7 @@ def parts():
     for size in BATCHES:
         inputs = generator.random((size, CLUSTERS), np.float32)
         outputs = generator.random((size, UNITS), np.float32)
-        for whose, adam in {
-            "recipes'": FusedAdam,
-            "Keras'": keras.optimizers.Adam,
-        }.items():
+        for whose, adam in ADAMS.items():
             models = {name: fc(kind, adam) for name, kind in KINDS.items()}
             times = timing.show(
                 f"FC, {CLUSTERS} → {UNITS}, batch {size}, training step, {whose} Adam",
