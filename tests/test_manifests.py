@@ -128,7 +128,7 @@ def test_names_that_no_address_has_are_refused(manifest, name, tmp_path):
         ({"latency": 3}, "`latency` must be a dictionary. Received: 3"),
         ({"licence": object()}, "`licence` must hold text"),
         ({"description": "\x1b[2J"}, "metadata.json.*only the line feed"),
-        ({"classes": ["a\nb"]}, "`classes` must be texts of one line"),
+        ({"classes": ["a\nb", "c", "d"]}, "`classes` must be texts of one line"),
         ({"inputs": {"sound": {"meaning": ""}}}, "tell of the model's inputs"),
         ({"outputs": "notes"}, "of the wrong kind: \\['decode'\\]"),
         ({"latency": {"milliseconds": -1}}, "`latency`"),

@@ -157,7 +157,7 @@ def huge(manifest):
         (lambda m: names(m, "/etc/passwd"), "must list the files"),
         (lambda m: m["files"].update(extra=m["files"][WEIGHTS]), "must list the files"),
         (lambda m: m.update(name="other"), "holds the preset 'other'"),
-        (lambda m: m.update(name="../other"), "holds the preset '../other'"),
+        (lambda m: m.update(name="../other"), "the `name` of a preset must be letters"),
         *(
             (
                 lambda m, bad=bad: m["files"][WEIGHTS].update(bad),

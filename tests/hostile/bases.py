@@ -117,12 +117,18 @@ def _saved(model):
             config={"name": "small", "seed": 0},
             scores={"metric": "accuracy", "test": 0.5},
             data={"name": "noise", "licence": "none"},
-            classes=["a", "b"],
+            classes=_classes(model),
             inputs={"meaning": "noise", "range": [-5, 5]},
             latency={"milliseconds": 1, "hardware": "none", "date": "today"},
             examples=examples if len(examples) > 1 else examples[0],
         )
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _classes(model):
+    """A name for each score, where there is one output of a known size."""
+    sizes = [output.shape[-1] for output in model.outputs]
+    return list("abcdefghijklmnop"[: sizes[0]]) if len(sizes) == 1 and sizes[0] else []
 
 
 def tensors_of(files):

@@ -330,7 +330,10 @@ def _without_head():
     )
     yield Mutant(
         "manifest: fewer classes than outputs",
-        *("no head", "sparse", dict),
+        *("no head", "sparse"),
+        with_json(
+            preset_files.MANIFEST, lambda data: changed(data, ["classes"], ["a"])
+        ),
         outcome=WITHOUT_HEAD,
     )
 

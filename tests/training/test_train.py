@@ -128,7 +128,6 @@ WITHOUT_VALIDATION = "dcnn_depth2_cifar10"
 IN_EVERY_RUN = (
     *(NAME, "two_layer_dense_real_unit_ard_magnitude_digits"),
     *(ONE_STAGE, WITHOUT_VALIDATION, "video_classifier_netvlad_fc_dc_chorale_chords"),
-    "musicnet_deep_complex_vd_musicnet",
 )
 
 

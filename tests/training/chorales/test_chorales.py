@@ -50,7 +50,7 @@ def test_the_set_says_what_it_is():
     assert source.CLASSES[0] == "A0" and source.CLASSES[-1] == "G#7"
     assert source.CLASSES[69 - LOWEST_NOTE] == "A4"
     assert "synthesised" in source.ABOUT["name"]
-    told = {"name", "source", "licence", "inputs", "range", "sample_rate"}
+    told = {"name", "source", "licence", "notice", "inputs", "range", "sample_rate"}
     assert set(source.ABOUT) == told
 
 
