@@ -99,6 +99,7 @@ def test_numbers_of_structured_layers_are_those_on_their_page():
         assert eval(formula.replace("²", "**2").replace("·", "*"), names) == expected
 
 
+@pytest.mark.slow
 def test_factorized_networks_learn_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for before, trained, _ in run(STRUCTURED_LAYERS)["accuracies"].values():

@@ -42,7 +42,7 @@ def model_of(count, size, zeros):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("zeros", [0.0, 0.95])
+@pytest.mark.parametrize("zeros", [0.0, pytest.param(0.95, marks=pytest.mark.slow)])
 def test_loading_takes_the_memory_of_the_model_and_few_tensors(zeros, tmp_path):
     small = cvzoo.save_preset(model_of(2, 8, zeros), tmp_path / "small")
     large = cvzoo.save_preset(model_of(LAYERS, SIZE, zeros), tmp_path / "large")

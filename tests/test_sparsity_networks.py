@@ -42,6 +42,7 @@ def test_networks_of_keras_are_sparsified_whole(name, size, linear):
         np.testing.assert_array_equal(weight, old)
 
 
+@pytest.mark.slow
 def test_a_network_of_depthwise_convolutions_survives_a_preset(tmp_path):
     model = keras.applications.EfficientNetB0(
         weights=None, input_shape=(32, 32, 3), classes=10

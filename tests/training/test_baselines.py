@@ -59,6 +59,7 @@ def test_gradual_magnitude_has_as_many_weights(run):
     assert abs(row.numbers - ours.numbers) <= 0.05 * ours.numbers
 
 
+@pytest.mark.slow
 def test_twice_the_real_width_fits_the_budget(run):
     divergence = copy.deepcopy(run.config)
     divergence["stages"]["sparsify"]["sparsifiers"] = [

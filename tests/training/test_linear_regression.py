@@ -131,6 +131,7 @@ def test_divergence_is_told_and_infinite():
     assert row["diverged"] == "1 of 2"
 
 
+@pytest.mark.slow
 def test_the_command_saves_a_picture_and_a_table(tmp_path, monkeypatch, capsys):
     for name, model in (("text", "dense"), ("code", "DC 2")):
         fewer = dataclasses.replace(SETTINGS[name], models=(model,))

@@ -103,9 +103,6 @@ def test_the_network_on_log_frequencies_scores_all_notes():
     assert logits.shape == (3, NOTES) and np.all(np.isfinite(logits))
 
 
-SMALL = ("note_prior",)
-
-
 @pytest.fixture(scope="module")
 def quick_run(tmp_path_factory):
     """A short run on a few synthetic sounds."""
@@ -115,13 +112,8 @@ def quick_run(tmp_path_factory):
     return baselines.Run.open(folder)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=() if kind in SMALL else pytest.mark.slow)
-        for kind in ("uncompressed", *compare.NOTE_BASELINES)
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["uncompressed", *compare.NOTE_BASELINES])
 def test_all_rows_of_a_comparison_are_made(quick_run, kind):
     row = compare.make_row(quick_run.workdir, kind)
     assert set(row.more) == {"notes of training", "unseen"}
@@ -130,6 +122,7 @@ def test_all_rows_of_a_comparison_are_made(quick_run, kind):
     assert row.numbers > 0 and row.bytes > 0
 
 
+@pytest.mark.slow
 def test_a_row_whose_smallest_network_is_too_large_says_so(quick_run, monkeypatch):
     monkeypatch.setattr(baselines.Run, "budget", lambda run: 10)
     row = note_baselines.log_frequency(quick_run)

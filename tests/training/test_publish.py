@@ -32,6 +32,7 @@ def points(tmp_path, config):
     return path
 
 
+@pytest.mark.slow
 def test_a_published_preset_tells_of_its_seeds(tmp_path, config, points, monkeypatch):
     workdir, shipped = tmp_path / "run", tmp_path / "zoo"
     # A small recipe, as if it were the one of that name.
@@ -66,6 +67,7 @@ def test_a_published_preset_tells_of_its_seeds(tmp_path, config, points, monkeyp
     assert repeats.verdict({**config, "name": "other"}, 0.9, n_test=1000) is None
 
 
+@pytest.mark.slow
 def test_only_the_recipe_itself_is_published(tmp_path, config, capsys):
     assert publish.main([str(tmp_path)]) == 2
     assert "must hold a finished run" in capsys.readouterr().err

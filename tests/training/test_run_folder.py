@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_of(tmp_path, config):
     [
         pytest.param(keras.callbacks.CSVLogger, "on_epoch_end", marks=pytest.mark.slow),
         pytest.param(keras.Model, "save", marks=pytest.mark.slow),
-        (cvzoo, "save_preset"),
+        pytest.param(cvzoo, "save_preset", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_stops_a_run_which_then_goes_on(

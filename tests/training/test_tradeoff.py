@@ -29,6 +29,7 @@ def one_thread(monkeypatch):
     monkeypatch.setattr(workers, "pool", pool)
 
 
+@pytest.mark.slow
 def test_a_trade_off_trains_what_is_missing_and_shares_what_is_alike(
     tmp_path, monkeypatch, capsys
 ):
@@ -163,6 +164,7 @@ def test_latency_is_of_one_example_and_positive():
     assert len(times) == 2 and min(times) > 0
 
 
+@pytest.mark.slow
 def test_the_first_stage_of_another_recipe_is_not_shared(tmp_path):
     config = train.quick(configs.get(VD))
     train.run(config, tmp_path / "old", quiet=True)

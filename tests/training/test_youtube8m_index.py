@@ -255,6 +255,7 @@ def test_a_level_of_other_features_is_refused_and_no_index_is_written(sets, down
     assert not (sets / "youtube8m" / "index.json").exists()
 
 
+@pytest.mark.slow
 def test_processes_share_what_is_large(sets, downloads, monkeypatch, capsys):
     monkeypatch.setattr(index, "_SMALL", 0)
     monkeypatch.setattr(workers, "WORKERS", 1)
