@@ -53,17 +53,15 @@ VARIANTS = {
 }
 
 
-# So many variants are tested in every run: deeper VGGs are like the smallest, and
-# aggregations of video have tests of their own.
-IN_EVERY_RUN = {f"vgg{depth}": 0 for depth in VGG if depth > 8} | {
-    "video_classifier": 2
-}
+# So many variants of a model are tested in every run; deeper VGGs are like the smallest.
+IN_EVERY_RUN = 2
+LIKE_OTHERS = {f"vgg{depth}" for depth in VGG if depth > 8}
 
 
 def cases():
     for name in registry.list_models():
         for place, variant in enumerate(VARIANTS[name]):
-            is_often = place < IN_EVERY_RUN.get(name, len(VARIANTS[name]))
+            is_often = place < IN_EVERY_RUN and name not in LIKE_OTHERS
             marks = () if is_often else pytest.mark.slow
             yield pytest.param(name, variant, marks=marks)
 
