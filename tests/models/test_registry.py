@@ -53,7 +53,7 @@ VARIANTS = {
 }
 
 
-# So many variants of a model are tested in every run; deeper VGGs are like the smallest.
+# So many variants of a model are tested in every run; deep VGGs are like the smallest.
 IN_EVERY_RUN = 2
 LIKE_OTHERS = {f"vgg{depth}" for depth in VGG if depth > 8}
 
