@@ -15,7 +15,12 @@ def required():
 
     def names(text):
         lines = (line.strip() for line in text.splitlines())
-        return {line.split()[0] for line in lines if line and line[0] != "#"}
+        # Packages are imported by names without hyphens.
+        return {
+            line.split()[0].replace("-", "_")
+            for line in lines
+            if line and line[0] != "#"
+        }
 
     extras = (names(text) for text in setup["options.extras_require"].values())
     return names(setup["options"]["install_requires"]), set().union(*extras)
@@ -46,11 +51,7 @@ def imported(path):
 def test_what_is_imported_is_required():
     always, extras = required()
     # Imported by a function, which says how to install it.
-    of_extras = {
-        "cvzoo/downloads/hub.py": {"huggingface_hub"},
-        # Run as text, by another process.
-        "cvzoo/exporting/run_litert.py": {"ai_edge_litert"},
-    }
+    of_extras = {"cvzoo/downloads/hub.py": {"huggingface_hub"}}
     seen = set()
     for path in (ROOT / "cvzoo").rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()

@@ -150,7 +150,7 @@ def test_tensorflow_is_imported_in_few_places_of_cvzoo():
         at_top = {name.split(".")[0] for name in imports(path, inside_functions=False)}
         anywhere = {name.split(".")[0] for name in imports(path)}
         assert "tensorflow" not in anywhere or path.name in users, path
-        assert "tensorflow" not in at_top or path.name == "run_saved_model.py", path
+        assert "tensorflow" not in at_top, path
 
 
 def test_public_names_exist_and_none_is_also_a_module():

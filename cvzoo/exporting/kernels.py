@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops as kops
 
-from cvzoo import graph, layers
+from cvzoo import graph, layers, sparsity
 from cvzoo.exporting import costs
 from cvzoo.layers.circulant import CirculantBase
 from cvzoo.ops.shapes import leading
@@ -78,14 +78,7 @@ def _circulant(layer, batch_size, format, table):
 
 def _matrix(layer):
     """The kernel as a numpy array; of a complex layer, that of what computes it."""
-    return kops.convert_to_numpy(_real_matrix(_kernel(layer)))
-
-
-def _kernel(layer):
-    """One part, or two of a complex layer."""
-    if isinstance(layer, layers.ComplexDense):
-        return layer.kernel_real, layer.kernel_imag
-    return (layer.kernel,)
+    return kops.convert_to_numpy(_real_matrix(sparsity.kernel_variables(layer)))
 
 
 def _real_matrix(parts):
@@ -137,7 +130,7 @@ class SkippingZeros(_Computed):
     def product(self, inputs):
         import tensorflow as tf
 
-        matrix = tf.transpose(_real_matrix(_kernel(self.layer)))
+        matrix = tf.transpose(_real_matrix(sparsity.kernel_variables(self.layer)))
         places = tf.where(matrix != 0)
         values = tf.cast(tf.gather_nd(matrix, places), inputs.dtype)
         shape = tf.constant(matrix.shape.as_list(), tf.int64)

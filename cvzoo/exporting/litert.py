@@ -4,9 +4,9 @@ import importlib.util
 
 from cvzoo.exporting import saved_model, serving, splitting
 from cvzoo.exporting.errors import ExportError
+from cvzoo.exporting.signatures import LABELS
 
 FILE = "model.tflite"
-LABELS = "labels.txt"
 # Of the transforms it has RFFT2D alone.
 _MISSING = {
     f"{inverse}{real}FFT{rank}"
@@ -53,21 +53,10 @@ def write(model, served, folder, batch_size, quantize):
         return list(parts.serve(*inputs, *map(tf.constant, prepared)))
 
     module = tf.Module()
-    specs = {
-        name: tf.TensorSpec(shape, dtype, name)
-        for name, (shape, dtype) in served.inputs.items()
-    }
-
-    @tf.function(autograph=False)
-    def serve(**inputs):
-        return dict(zip(served.outputs, infer(served.flat(inputs)), strict=True))
-
-    module.serve = serve
-    concrete = serve.get_concrete_function(**specs)
-    (folder / FILE).write_bytes(_converted(module, concrete, quantize))
+    module.scores = served.scores(infer)
+    (folder / FILE).write_bytes(_converted(module, module.scores, quantize))
     if served.classes:
-        text = "".join(f"{one}\n" for one in served.classes)
-        (folder / LABELS).write_text(text, encoding="utf-8")
+        (folder / LABELS).write_text(served.labels, encoding="utf-8")
 
 
 def _check_transforms(graph, model):

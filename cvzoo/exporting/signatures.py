@@ -182,6 +182,35 @@ class Served:
                 found[name] = np.stack(parts, axis=-1)
         return found
 
+    @property
+    def labels(self):
+        """The file of labels: a line for each class."""
+        return "".join(f"{one}\n" for one in self.classes)
+
+    @property
+    def specs(self):
+        """Name → `tf.TensorSpec` of each input."""
+        import tensorflow as tf
+
+        return {
+            name: tf.TensorSpec(shape, dtype, name)
+            for name, (shape, dtype) in self.inputs.items()
+        }
+
+    def scores(self, infer):
+        """Concrete function of inputs by name that gives scores by name.
+
+        Args:
+            infer: Function of the model's inputs, a list, that returns its outputs.
+        """
+        import tensorflow as tf
+
+        @tf.function(autograph=False)
+        def serve(**inputs):
+            return dict(zip(self.outputs, infer(self.flat(inputs)), strict=True))
+
+        return serve.get_concrete_function(**self.specs)
+
     def signatures(self, infer, scratch):
         """Concrete functions by name, and what they need to be kept.
 
@@ -191,20 +220,11 @@ class Served:
         """
         import tensorflow as tf
 
-        specs = {
-            name: tf.TensorSpec(shape, dtype, name)
-            for name, (shape, dtype) in self.inputs.items()
-        }
-
-        @tf.function(autograph=False)
-        def serve(**inputs):
-            return dict(zip(self.outputs, infer(self.flat(inputs)), strict=True))
-
-        concrete = serve.get_concrete_function(**specs)
+        concrete = self.scores(infer)
         found, kept = {DEFAULT: concrete}, tf.Module()
         if self.labelled:
             file = scratch / LABELS
-            file.write_text("".join(f"{one}\n" for one in self.classes), "utf-8")
+            file.write_text(self.labels, encoding="utf-8")
             kept.labels = _table(str(file))
             told = self._named if self.kind == "one class" else self._sounding
 
@@ -213,7 +233,7 @@ class Served:
                 (scores,) = concrete(**inputs).values()
                 return told(scores, kept.labels)
 
-            found[self.labelled] = labelled.get_concrete_function(**specs)
+            found[self.labelled] = labelled.get_concrete_function(**self.specs)
         return kept, found
 
     def _named(self, scores, labels):

@@ -16,10 +16,7 @@ BATCH_SIZES = (1, 5)
 # Where all outputs are smaller, differences are compared with this.
 SMALLEST_SCALE = 0.01
 _MOST_SECONDS = 600
-_RUNNERS = {
-    "tf_saved_model": Path(__file__).with_name("run_saved_model.py"),
-    "litert": Path(__file__).with_name("run_litert.py"),
-}
+_RUNNER = Path(__file__).with_name("runner.py")
 
 
 def check(model, served, folder, format, tolerance, batch_size):
@@ -104,7 +101,7 @@ def run(folder, batches, format, calls=9):
             for name, value in inputs.items()
         }
         np.savez(inputs_file, **named)
-        command = [sys.executable, "-c", _RUNNERS[format].read_text(encoding="utf-8")]
+        command = [sys.executable, "-c", _RUNNER.read_text(encoding="utf-8"), format]
         command += [str(folder), str(inputs_file), str(outputs_file), str(calls)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_MOST_SECONDS
