@@ -44,7 +44,7 @@ LONG = (
     "test_readme.py",
     "test_registry.py",
     "test_sparsity.py",
-    "test_exporting.py",
+    "test_saved_models.py",
 )
 
 

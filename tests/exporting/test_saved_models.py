@@ -1,0 +1,211 @@
+"""SavedModels, run by a process that never imports cvzoo."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cvzoo
+from cvzoo import catalogue, preset_files, sparsity
+from cvzoo.exporting import (
+    ExportError,
+    costs,
+    serving,
+)
+from tests.exporting.exports import NAMES, run
+from tests.helpers import small_model
+
+# Bytes of a SavedModel's graph beside its weights.
+OF_THE_GRAPH = 150_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_presets_are_served_from_small_folders(name, tmp_path):
+    report = cvzoo.export(name, tmp_path / "served")
+    files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
+    whole = sum(path.stat().st_size for path in files)
+    packed = preset_files.read_manifest(catalogue.SHIPPED / name)["files"]
+    assert whole <= 1.5 * packed["weights.safetensors"]["bytes"] + OF_THE_GRAPH
+    report_size = (tmp_path / "served" / "export.json").stat().st_size
+    assert report["bytes"] == whole - report_size
+    loaded = tf.saved_model.load(str(tmp_path / "served"))
+    inputs = cvzoo.examples(name)
+    serve = loaded.signatures["serving_default"]
+    (key,) = serve.structured_input_signature[1]
+    (scores,) = serve(**{key: tf.constant(inputs)}).values()
+    model = cvzoo.from_preset(name, compile=False)
+    expected = model.predict(inputs, verbose=0)
+    np.testing.assert_allclose(scores, expected, atol=1e-5 * np.abs(expected).max())
+    named = cvzoo.decode(name, expected)
+    if "classify" in loaded.signatures:
+        told = loaded.signatures["classify"](**{key: tf.constant(inputs)})
+        for row, one in zip(told["classes"].numpy().astype(str), named, strict=True):
+            assert row.tolist() == [label for label, _ in one][: len(row)]
+        np.testing.assert_allclose(
+            told["probabilities"][:, 0], [one[0][1] for one in named], atol=1e-5
+        )
+    else:
+        told = loaded.signatures["transcribe"](**{key: tf.constant(inputs)})
+        for labels, chances, one in zip(
+            told["classes"].numpy().astype(str),
+            told["probabilities"],
+            named,
+            strict=True,
+        ):
+            heard = {
+                label for label, p in zip(labels, chances, strict=True) if p >= 0.5
+            }
+            assert heard == {label for label, _ in one}
+
+
+def test_a_fitted_model_is_exported_with_one_copy_of_its_weights(
+    tmp_path, in_this_process
+):
+    model = cvzoo.sparsify(
+        small_model(hidden=400), cvzoo.VariationalDropout(0.1), n_train=9
+    )
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 6, 2)), np.ones((4, 3)), verbose=0)
+    with pytest.warns(UserWarning, match="cvzoo.export: .* sparsified, but not pruned"):
+        report = cvzoo.export(model, tmp_path / "served")
+    plain = 4 * sparsity.without_sparsifiers(model).count_params()
+    assert report["bytes"] <= plain + OF_THE_GRAPH / 2
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A model with masks, whose masked weights are not zero, and its export."""
+    generator = np.random.default_rng(0)
+    masks = {"hidden": generator.random((6, 12)) < 0.5, "output": np.ones((12, 3))}
+    model = sparsity.with_masks(
+        small_model(), lambda layer: masks[layer.name].astype(np.float32)
+    )
+    for layer in sparsity.sparse_layers(model):
+        layer.kernel_real.assign(np.ones(layer.kernel_real.shape))
+    folder = tmp_path_factory.mktemp("export") / "served"
+    cvzoo.export(model, folder)
+    return folder, model
+
+
+def test_inputs_and_outputs_have_the_models_names(served):
+    folder, _ = served
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    assert list(signature.structured_input_signature[1]) == ["signal"]
+    assert list(signature.structured_outputs) == ["logits"]
+    operations = {op.type for op in signature.graph.get_operations()}
+    assert not any("Random" in name for name in operations)
+
+
+def test_a_process_without_cvzoo_gives_the_models_outputs(served):
+    folder, model = served
+    generator = np.random.default_rng(0)
+    batches = [
+        {"signal": generator.normal(size=(size, 6, 2)).astype(np.float32)}
+        for size in (1, 13)
+    ]
+    for batch, outputs in zip(batches, run(folder, batches), strict=True):
+        expected = model(batch["signal"])
+        np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+
+
+def test_older_loaders_run_it_too(served):
+    """TensorFlow Serving loads SavedModels into sessions."""
+    folder, model = served
+    inputs = np.random.default_rng(1).normal(size=(3, 6, 2)).astype(np.float32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        signature = loaded.signature_def["serving_default"]
+        found = session.run(
+            signature.outputs["logits"].name,
+            {signature.inputs["signal"].name: inputs},
+        )
+    np.testing.assert_allclose(found, model(inputs), atol=1e-5)
+
+
+def test_two_exports_in_a_process_do_not_mix_up_their_weights(
+    tmp_path, in_this_process
+):
+    found = []
+    for seed in range(2):
+        keras.utils.set_random_seed(seed)
+        model = small_model(hidden=400)
+        cvzoo.export(model, tmp_path / str(seed))
+        loaded = tf.saved_model.load(str(tmp_path / str(seed)))
+        found.append((model, loaded))
+    inputs = np.ones((2, 6, 2), np.float32)
+    for model, loaded in found:
+        outputs = loaded.signatures["serving_default"](signal=tf.constant(inputs))
+        np.testing.assert_allclose(outputs["logits"], model(inputs), atol=1e-5)
+
+
+def test_the_report_says_what_was_made(served):
+    folder, _ = served
+    report = json.loads((folder / "export.json").read_text())
+    assert report["format"] == "tf_saved_model" and report["max_abs_error"] <= 1e-5
+    assert report["inputs"] == {"signal": [[None, 6, 2], "float32"]}
+    assert report["outputs"] == ["logits"] and set(report["milliseconds"]) == {"1", "5"}
+    assert set(report["versions"]) == {"cvzoo", "tensorflow", "keras"}
+
+
+def fields(message):
+    """`(number, bytes)` of a message whose fields are all of bytes."""
+    place, found = 0, []
+    while place < len(message):
+        numbers = []
+        for _ in range(2):
+            number, shift = 0, 0
+            while True:
+                byte = message[place]
+                place += 1
+                number |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    break
+            numbers.append(number)
+        key, size = numbers
+        assert key & 7 == 2
+        found.append((key >> 3, message[place : place + size]))
+        place += size
+    return found
+
+
+def test_warm_up_requests_are_prediction_logs(served):
+    folder, _ = served
+    file = folder / "assets.extra" / "tf_serving_warmup_requests"
+    (record,) = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    ((number, log),) = fields(record)
+    assert number == 6  # predict_log
+    ((number, request),) = fields(log)
+    assert number == 1  # request
+    (model, entry) = fields(request)
+    assert model == (1, b"\x1a\x0fserving_default")  # signature_name
+    assert entry[0] == 2  # inputs
+    (key, value) = fields(entry[1])
+    assert key == (1, b"signal") and value[0] == 2
+    proto = type(tf.make_tensor_proto(0)).FromString(value[1])
+    assert tf.make_ndarray(proto).shape == (1, 6, 2)
+
+
+def test_the_batching_config_is_there(served):
+    text = (served[0] / "batching_params.pbtxt").read_text()
+    assert "max_batch_size { value: 64 }" in text
+
+
+@pytest.mark.parametrize("operation", ["MatMul", "DecodeCompressed"])
+def test_operations_that_serving_does_not_know_are_refused(
+    operation, tmp_path, monkeypatch
+):
+    known = serving.known_operations()
+    assert operation in known and "DecodeJxl" not in known  # new in 2.21
+    monkeypatch.setattr(serving, "known_operations", lambda: known - {operation})
+    x = keras.Input((200,), name="x")
+    layer = keras.layers.Dense(200, name="y")
+    model = keras.Model(x, layer(x))
+    layer.kernel.assign(np.eye(200))
+    with pytest.raises(ExportError, match=rf"does not know.*\['{operation}'\]"):
+        kernels_as_they_are = costs.Costs(place=1e9)
+        monkeypatch.setattr(costs, "load", lambda: kernels_as_they_are)
+        cvzoo.export(model, tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
