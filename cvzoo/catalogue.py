@@ -87,6 +87,13 @@ def find(name):
     )
 
 
+def recipe_of(folder):
+    """The recipe that a preset keeps, a dictionary that is empty if there is none."""
+    manifest = preset_files.read_manifest(folder)
+    files = preset_files.read_files(folder, manifest, apart=(WEIGHTS,))
+    return preset_files.parse_json(files[CONFIG], CONFIG).get("recipe") or {}
+
+
 def _row(folder):
     manifest = preset_files.read_manifest(folder)
     settings = preset_files.parse_json(

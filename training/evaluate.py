@@ -15,7 +15,7 @@ import json
 import sys
 
 import cvzoo
-from cvzoo import catalogue, preset_files
+from cvzoo import catalogue
 from training import config
 from training.checkpoints import CheckpointError
 from training.datasets import open_data
@@ -24,13 +24,11 @@ from training.published import report
 
 def recipe_of(name):
     """The recipe that a preset keeps, checked."""
-    folder = catalogue.find(name)
-    files = preset_files.read_files(folder, preset_files.read_manifest(folder))
-    settings = preset_files.parse_json(files[preset_files.CONFIG], preset_files.CONFIG)
-    if not settings.get("recipe"):
+    recipe = catalogue.recipe_of(catalogue.find(name))
+    if not recipe:
         raise ValueError(f"Preset {name} keeps no recipe, so its data is not known.")
-    config.check(settings["recipe"])
-    return settings["recipe"]
+    config.check(recipe)
+    return recipe
 
 
 def data_of(name, split):

@@ -29,14 +29,13 @@ def check_installed():
         )
 
 
-def write(model, served, folder, batch_size, quantize):
+def write(model, served, folder, quantize):
     """Writes `model.tflite`, and `labels.txt` where there are classes.
 
     Args:
         model: A Functional model.
         served: `signatures.Served`.
         folder: An empty folder.
-        batch_size: Not used.
         quantize: `None` or `"int8"`.
     """
     import tensorflow as tf

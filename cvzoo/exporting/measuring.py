@@ -68,7 +68,7 @@ def measure(name, batches=BATCHES):
     networks = {
         manifest["name"]: presets.from_preset(name, compile=False, masked=False)
     }
-    recipe = _recipe(folder, manifest)
+    recipe = catalogue.recipe_of(folder)
     if "model" in recipe:
         networks[UNCOMPRESSED] = models.create_model(**recipe["model"])
     formats = {"SavedModel": ("tf_saved_model", None)}
@@ -85,12 +85,6 @@ def measure(name, batches=BATCHES):
         )
         for row in rows
     ]
-
-
-def _recipe(folder, manifest):
-    files = preset_files.read_files(folder, manifest, apart=(preset_files.WEIGHTS,))
-    settings = preset_files.parse_json(files[preset_files.CONFIG], preset_files.CONFIG)
-    return settings["recipe"]
 
 
 def _measured(network, model, format, export_format, quantize, batches):

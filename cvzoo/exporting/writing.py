@@ -111,8 +111,10 @@ def export(
     plain, chosen = kernels.choose(small, batch_size, format)
 
     def write(aside):
-        write_format = {"tf_saved_model": _write_saved_model, "litert": litert.write}
-        write_format[format](plain, served, aside, batch_size, quantize)
+        if format == "litert":
+            litert.write(plain, served, aside, quantize)
+        else:
+            _write_saved_model(plain, served, aside, batch_size)
         checked = verification.check(
             *(model, served, aside, format),
             TOLERANCES[quantize] if tolerance is None else tolerance,
@@ -202,7 +204,7 @@ def _of_preset(name, told, examples):
     return model, told, examples
 
 
-def _write_saved_model(model, served, folder, batch_size, quantize):
+def _write_saved_model(model, served, folder, batch_size):
     parts = splitting.split(model, "tf_saved_model")
     saved_model.check_deterministic(parts, model)
     saved_model.write(parts, served, folder)
