@@ -20,6 +20,8 @@ import sklearn.linear_model
 
 import cvzoo
 from cvzoo import graph, packing, sparsity, weights
+from cvzoo.architecture_checks import ArchitectureError
+from cvzoo.exporting import rivals
 from cvzoo.models import registry
 from training import (
     datasets,
@@ -47,6 +49,8 @@ class Row:
         units: Outputs of all its dense layers and convolutions, after `shrink`;
             `None` where it has none.
         more: What other scores of the test data are called → score.
+        network: What `cvzoo bench` makes it of, see `cvzoo.exporting.rivals.describe`;
+            `None` where values are rounded, or a preset cannot keep its layers.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Row:
     by_group: dict | None = None
     units: int | None = None
     more: dict = dataclasses.field(default_factory=dict)
+    network: dict | None = None
 
 
 @dataclasses.dataclass
@@ -108,7 +113,15 @@ def measured(name, model, data):
         accuracy_by_group(model, data),
         sum(_outputs(layer) for layer in sparsity.linear_layers(compact)) or None,
         stages.other_tests(scores, name),
+        _network(compact),
     )
+
+
+def _network(compact):
+    try:
+        return rivals.describe(compact)
+    except ArchitectureError:
+        return None
 
 
 def _outputs(layer):
@@ -150,7 +163,13 @@ def rounded(run, name, values):
     # What folding batch norm multiplies with is not rounded.
     model = cvzoo.round_weights(cvzoo.shrink(run.final()), values, posterior)
     stages.compile_for(model, run.config)
-    return measured(name, model, run.data)
+    return _rounded(name, model, run.data)
+
+
+def _rounded(name, model, data, **changes):
+    """The row of a model whose values an export would not have."""
+    row = measured(name, model, data)
+    return dataclasses.replace(row, network=None, **changes)
 
 
 def uncompressed(run):
@@ -265,7 +284,7 @@ def float16(run):
     """The uncompressed network with float16 weights."""
     model = cvzoo.round_weights(cvzoo.shrink(run.pretrained().model), "float16")
     stages.compile_for(model, run.config)
-    return measured("uncompressed, float16", model, run.data)
+    return _rounded("uncompressed, float16", model, run.data)
 
 
 def int8(run):
@@ -297,8 +316,7 @@ def int8(run):
         },
     )
     size = len(lzma.compress(safetensors.numpy.save(stored)))
-    row = measured("uncompressed, int8", model, run.data)
-    return dataclasses.replace(row, bytes=size)
+    return _rounded("uncompressed, int8", model, run.data, bytes=size)
 
 
 def linear(run):
@@ -313,7 +331,12 @@ def linear(run):
         run,
         lambda inputs, labels: model.score(inputs.reshape(len(inputs), -1), labels),
     )
-    return Row("logistic regression", numbers, size, **scores)
+    pixels = keras.Input(inputs.shape[1:], name="inputs")
+    dense = keras.layers.Dense(len(model.intercept_), name="logits")
+    network = keras.Model(pixels, dense(keras.layers.Flatten(name="flatten")(pixels)))
+    dense.set_weights([model.coef_.T, model.intercept_])
+    described = rivals.describe(network)
+    return Row("logistic regression", numbers, size, **scores, network=described)
 
 
 def constant_prior(run):

@@ -3,9 +3,10 @@
     python -m training.compare CONFIG [--folds 0,1,2,3,4] [--out out/compare]
 
 Runs the recipe on each fold, makes the rows of `training.baselines` for each, and
-writes the table, the rows and the pictures. Rivals of a network that is trained in one
-stage are the other recipes of its family on the same data. Rows that are there already
-are kept, so that the command goes on where it was stopped.
+writes the table, the rows, the pictures, and `rivals.json`, which `cvzoo bench` takes.
+Rivals of a network that is trained in one stage are the other recipes of its family on
+the same data. Rows that are there already are kept, so that the command goes on where it
+was stopped.
 """
 
 import argparse
@@ -27,6 +28,8 @@ BASELINES = (
     *("same_real", "twice_real", "low_rank", "float16", "int8", "linear"),
     "constant_prior",
 )
+# Rows that `--rows` does not leave out.
+ALWAYS = ("uncompressed", "main")
 # Of networks for notes. The real one has twice the channels as it is.
 NOTE_BASELINES = (
     *("trained_longer", "gradual_magnitude", "same_masks_fresh_weights"),
@@ -212,9 +215,25 @@ def _kinds_of_uncompressed(config):
     return (*OF_UNCOMPRESSED_VIDEO, *["mean_frame_linear"] * has_validation)
 
 
-def write(config, workdirs, rows_by_fold, ours, out):
+def only(planned, kinds):
+    """A result of `plan` without the rows of other kinds."""
+    known = {kind for _, jobs in planned for kind, *_ in jobs} - set(ALWAYS)
+    if unknown := set(kinds) - known:
+        raise ValueError(
+            f"`--rows` must be some of {', '.join(sorted(known))}. Received: "
+            f"{', '.join(sorted(unknown))}"
+        )
+    kept = [
+        (name, [job for job in jobs if job[0] in (*ALWAYS, *kinds)])
+        for name, jobs in planned
+    ]
+    return [(name, jobs) for name, jobs in kept if jobs]
+
+
+def write(config, workdirs, rows_by_fold, ours, out, command):
     """Writes the table and the pictures; returns the lines, and who loses to whom."""
-    from training import datasets, pictures, results
+    from cvzoo.exporting import rivals as files
+    from training import datasets, pictures, results, rivals
 
     data = datasets.open_data(config)
     n_test = data.size("test") if data.metric == "accuracy" else None
@@ -229,6 +248,8 @@ def write(config, workdirs, rows_by_fold, ours, out):
         kind = "folds" if hasattr(data.source, "FOLDS") else "seeds"
         title += f"; mean of {len(workdirs)} {kind}"
     results.draw(lines, title, out / "tradeoff.png", metric)
+    found = rivals.of_comparison(lines, rows_by_fold, config, data, command)
+    files.write(out / "rivals.json", found)
     if data.groups("test") is not None:
         curves = {
             name: curve
@@ -264,6 +285,9 @@ def main(arguments=None):
     )
     parser.add_argument("config", help="a recipe")
     parser.add_argument("--folds", default="0,1,2,3,4")
+    parser.add_argument(
+        "--rows", metavar="KIND,…", help="only these, beside the recipe's own"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/compare"))
     parser.add_argument("--quicktest", action="store_true", help="see training.train")
     options = parser.parse_args(arguments)
@@ -278,6 +302,8 @@ def main(arguments=None):
     try:
         config = recipe(options.config)
         planned, ours = plan(config)
+        if options.rows is not None:
+            planned = only(planned, options.rows.split(","))
         source = data.find(config["data"]["name"])
         folds = parse_folds(options.folds, getattr(source, "FOLDS", None))
     except ValueError as error:
@@ -297,7 +323,12 @@ def main(arguments=None):
             rows_by_fold, compare(folders, jobs, keep=True), strict=True
         ):
             rows.extend(new)
-    lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out)
+    command = f"python -m training.compare {config['name']} --folds {options.folds}"
+    if options.rows is not None:
+        command += f" --rows {options.rows}"
+    if options.quicktest:
+        command += " --quicktest"
+    lines, losing_to = write(config, workdirs, rows_by_fold, ours, options.out, command)
     console.print(
         results.text_table(lines, losing_to, recipe_parts.metric_words(config))
     )

@@ -142,7 +142,11 @@ def report_on(config, workdir, out, rows):
         "bytes_dense_keras": dense_keras_bytes(config, out),
         "savedmodel_max_abs_error": exported["max_abs_error"],
         "seconds": None,
-        "baselines": [vars(row) for row in rows if row.name != main_name(config)],
+        "baselines": [
+            {key: value for key, value in vars(row).items() if key != "network"}
+            for row in rows
+            if row.name != main_name(config)
+        ],
     }
 
 
