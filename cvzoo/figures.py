@@ -25,6 +25,21 @@ def set_times_scale(axes):
     axes.yaxis.set_major_formatter("×{x:g}")
 
 
+def legend_beside(figure, looks):
+    """A legend to the right of all axes.
+
+    Args:
+        figure: A figure of `new_figure`.
+        looks: Name → colour and marker.
+    """
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="", label=name, **look) for name, look in looks.items()
+    ]
+    figure.legend(handles=handles, loc="outside right center", fontsize="small")
+
+
 def save(figure, path):
     """Saves a figure, its folder made if need be; the kind is told by the suffix."""
     path = Path(path)

@@ -1,6 +1,5 @@
 """The command `cvzoo`: lists, descriptions, exports, and how fast it can answer."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 import cvzoo
 from cvzoo import catalogue, cli, preset_files, recipes
 from cvzoo.commands import listing
-from cvzoo.exporting import costs, measuring
+from cvzoo.exporting import costs
 
 NAME = "radio_net_complex_unit_ard_magnitude_radio"
 UNTRAINED = "radio_net_real_vd_radio"
@@ -229,21 +228,6 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     line = f"{sys.executable} -m cvzoo list --all | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
-
-
-def test_bench_prints_rows_and_draws_them(tmp_path, capsys, monkeypatch):
-    row = measuring.Row("net", "LiteRT", 1000, 10, 20, {1: (0.5, 0.6)}, 2**20)
-    other = dataclasses.replace(row, network="other", dominated_by=(row.name,))
-    monkeypatch.setattr(measuring, "measure", lambda name: [row, other])
-    picture = tmp_path / "bench.png"
-    assert cli.main(["bench", NAME, "--out", str(picture)]) == 0
-    printed = capsys.readouterr().out
-    assert "net: 10 numbers, 20 multiply-adds" in printed
-    assert "1,000         0.500   0.600      1 MiB" in printed
-    assert "Dominated: other, LiteRT" in printed and picture.is_file()
-    assert cli.main(["bench", NAME, "--json"]) == 0
-    told, _ = json.loads(capsys.readouterr().out)
-    assert told["milliseconds"] == {"1": [0.5, 0.6]}
 
 
 def test_bench_needs_something_to_do(capsys):

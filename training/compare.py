@@ -5,8 +5,8 @@
 Runs the recipe on each fold, makes the rows of `training.baselines` for each, and
 writes the table, the rows, the pictures, and `rivals.json`, which `cvzoo bench` takes.
 Rivals of a network that is trained in one stage are the other recipes of its family on
-the same data. Rows that are there already are kept, so that the command goes on where it
-was stopped.
+the same data. Rows that are there already are kept, so that the command goes on where
+it was stopped.
 """
 
 import argparse

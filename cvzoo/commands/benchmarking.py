@@ -19,6 +19,12 @@ def add_to(commands):
         action="store_true",
         help="measure what products cost here; exports choose by it from then on",
     )
+    parser.add_argument(
+        "--rivals",
+        type=Path,
+        metavar="FILE",
+        help="of `training.compare`; those that came along if left out",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="where to draw it")
     parser.set_defaults(run=run)
@@ -47,22 +53,38 @@ def _calibrate():
 def _measure(options):
     from cvzoo.exporting import measuring
 
-    rows = measuring.measure(options.name)
+    found = measuring.measure(options.name, rivals_file=options.rivals, track=_track)
     if options.json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+        print(
+            json.dumps(
+                {**dataclasses.asdict(found), "verdict": found.verdict}, indent=1
+            )
+        )
     else:
-        print("\n".join(_lines(rows)))
+        print("\n".join(_lines(found)))
     if options.out is not None and (
-        path := running.drawn(_draw, rows, options.out, options.name)
+        path := running.drawn(_draw, found, options.out, options.name)
     ):
         print(f"Picture: {path}")
 
 
-def _lines(rows):
+def _track(jobs, text):
+    """Shows in the terminal, if it is one, how many of some jobs are done."""
+    import rich.console
+    import rich.progress
+
+    console = rich.console.Console(stderr=True)
+    return rich.progress.track(
+        jobs, text, console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+def _lines(found):
     """A table for the terminal."""
+    rows = found.rows
     sizes = list(rows[0].milliseconds)
     heads = "".join(f"{f'batch {size}, p50 p99':>22}" for size in sizes)
-    yield f"{'':14}{'bytes':>12}{heads}{'memory':>11}"
+    yield f"{'':14}{'score %':>14}{'bytes':>12}{heads}{'memory':>11}"
     for network, of_network in itertools.groupby(rows, lambda row: row.network):
         of_network = list(of_network)
         first = of_network[0]
@@ -73,23 +95,64 @@ def _lines(rows):
         for row in of_network:
             times = "".join(f"{a:14.3f}{b:8.3f}" for a, b in row.milliseconds.values())
             memory = f"{row.peak / 2**20:.0f} MiB" if row.peak else ""
-            yield f"  {row.format:12}{row.bytes:12,}{times}{memory:>11}"
+            score = _score(row)
+            yield f"  {row.format:12}{score:>14}{row.bytes:12,}{times}{memory:>11}"
     yield "Milliseconds of a call; memory of the whole process, its runtime included."
-    losing = [row.name for row in rows if row.dominated_by]
-    for name in losing:
-        yield f"Dominated: {name}"
+    if metric := found.scores["metric"]:
+        yield f"Scores: {_told(metric, found.scores)}."
+    for format, winners in found.verdict.items():
+        yield f"{found.preset}, {format}: {_verdict(winners)}."
 
 
-def _draw(rows, path, title):
-    """Time of one example against bytes."""
+def _score(row):
+    if row.test is None:
+        return ""
+    return f"{row.test:.1f}" + ("" if row.error is None else f" ± {row.error:.1f}")
+
+
+def _told(metric, scores):
+    if "command" not in scores:
+        return metric
+    return (
+        f"{metric}, mean of {scores['repetitions']} (`{scores['command']}`, "
+        f"{scores['hardware']}, {scores['date']})"
+    )
+
+
+def _verdict(winners):
+    if not winners:
+        return "not dominated"
+    return f"DOMINATED by {', '.join(winners)}: no worse, no larger, no slower"
+
+
+def _draw(found, path, title):
+    """Score against bytes, and against the time of one example."""
     from cvzoo import figures
 
-    figure, axes = figures.new_figure(7, 4.5)
-    for row in rows:
+    figure, axes = figures.new_figure(11, 4.5, 2)
+    markers = {"SavedModel": "s", "LiteRT": "o", "LiteRT int8": "^"}
+    networks = list(dict.fromkeys(row.network for row in found.rows))
+    for row in found.rows:
+        if row.test is None:
+            continue
         (median, _), *_ = row.milliseconds.values()
-        axes.scatter(row.bytes, median, label=row.name)
-    axes.set(xscale="log", yscale="log", title=title)
-    axes.set(xlabel="bytes of the export", ylabel="milliseconds for one example")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+        number = networks.index(row.network)
+        look = {
+            "marker": markers[row.format],
+            "color": f"C{number}",
+            "s": 110 if row.network == found.preset else 40,
+        }
+        for axis, value in zip(axes, (row.bytes, median), strict=True):
+            axis.scatter(value, row.test, **look)
+    for axis, label in zip(
+        axes, ("bytes of the export", "milliseconds for one example"), strict=True
+    ):
+        axis.set(xscale="log", xlabel=label, ylabel="test score, %")
+        axis.grid(alpha=0.3)
+    figure.suptitle(title)
+    figures.legend_beside(
+        figure,
+        {name: {"color": f"C{n}", "marker": "o"} for n, name in enumerate(networks)}
+        | {name: {"color": "0.4", "marker": one} for name, one in markers.items()},
+    )
     return figures.save(figure, path)

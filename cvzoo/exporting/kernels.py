@@ -1,5 +1,7 @@
 """How each layer of an exported network is computed, by what that costs."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops as kops
@@ -55,6 +57,7 @@ def _fastest(layer, batch_size, format, table):
         if format == "litert":
             return layer, None
         matrix = _matrix(layer)
+        batch_size *= _positions(layer)
         sparse = table.sparse(np.count_nonzero(matrix), batch_size)
         if sparse < table.dense(*matrix.shape, batch_size):
             return SkippingZeros(layer), SPARSE
@@ -70,10 +73,20 @@ def _circulant(layer, batch_size, format, table):
     if format == "litert":
         is_faster = rows * columns <= costs.LITERT_MATRIX
     else:
+        batch_size *= _positions(layer)
         points = parts * layer.blocks * layer.size
         dense = table.dense(rows, columns, batch_size)
         is_faster = dense < table.transform(points, batch_size)
     return (AsMatrix(layer), DENSE) if is_faster else (layer, TRANSFORM)
+
+
+def _positions(layer):
+    """How often a layer's matrix is multiplied with for one example.
+
+    Those along axes between the first and the last, as of time; open ones are left out.
+    """
+    shape = keras.tree.flatten(layer.input)[0].shape
+    return math.prod(size or 1 for size in shape[1:-1])
 
 
 def _matrix(layer):

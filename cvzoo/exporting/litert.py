@@ -1,6 +1,7 @@
 """LiteRT files of built-in operations, zeros left out."""
 
 import importlib.util
+import re
 
 from cvzoo.exporting import saved_model, serving, splitting
 from cvzoo.exporting.errors import ExportError
@@ -14,6 +15,8 @@ _MISSING = {
     for real in ("", "R")
     for rank in ("", "2D", "3D")
 } - {"RFFT2D"}
+# How the converter's messages name what it could not convert.
+_NOT_BUILT_IN = re.compile(r"\btf\.([A-Z]\w+)")
 
 
 def is_installed():
@@ -53,23 +56,36 @@ def write(model, served, folder, quantize):
 
     module = tf.Module()
     module.scores = served.scores(infer)
-    (folder / FILE).write_bytes(_converted(module, module.scores, quantize))
+    try:
+        (folder / FILE).write_bytes(_converted(module, module.scores, quantize))
+    except Exception as error:  # of many classes, some of them private
+        unknown = set(_NOT_BUILT_IN.findall(str(error)))
+        named = ", ".join(_named(parts.serve.graph, model, unknown))
+        raise ExportError(
+            f"LiteRT has no built-in operation for {named or 'this network'}. Nothing "
+            f"was kept. Its converter says: {str(error)[:500]}"
+        ) from error
     if served.classes:
         (folder / LABELS).write_text(served.labels, encoding="utf-8")
 
 
 def _check_transforms(graph, model):
     """Raises where there are transforms that LiteRT does not have, by layer."""
+    if found := _named(graph, model, _MISSING):
+        raise ExportError(
+            f"LiteRT has no built-in operation for {', '.join(found)}. Nothing was "
+            "kept."
+        )
+
+
+def _named(graph, model, operations):
+    """Those of some operations that a graph has, and the layers that they are of."""
     found = {
         f"{node.op} of layer '{splitting.layer_of(node, model)}'"
         for node in serving.nodes(graph.as_graph_def())
-        if node.op in _MISSING
+        if node.op in operations
     }
-    if found:
-        raise ExportError(
-            f"LiteRT has no built-in operation for {', '.join(sorted(found))}. Nothing "
-            "was kept."
-        )
+    return sorted(found)
 
 
 def _converted(module, concrete, quantize):
@@ -81,10 +97,4 @@ def _converted(module, concrete, quantize):
     converter.optimizations = [
         tf.lite.Optimize.DEFAULT if quantize else tf.lite.Optimize.EXPERIMENTAL_SPARSITY
     ]
-    try:
-        return converter.convert()
-    except Exception as error:  # of many classes, some of them private
-        raise ExportError(
-            "LiteRT has no built-in operations for this network. Nothing was kept. "
-            f"Its converter says: {str(error)[:1000]}"
-        ) from error
+    return converter.convert()

@@ -1,20 +1,29 @@
-"""`measure`: what a preset's exports take, beside those of its uncompressed network."""
+"""`measure`: what exports of a preset take, beside those of its rivals."""
 
 import dataclasses
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from cvzoo import catalogue, graph, models, preset_files, presets, sparsity
-from cvzoo.exporting import litert, signatures, verification, writing
+from cvzoo.exporting import litert, rivals, signatures, verification, writing
 from cvzoo.layers.circulant import CirculantBase
 
 BATCHES = (1, 64)
-CALLS = 200
-UNCOMPRESSED = "uncompressed, fresh weights"
+# Each export is run so often, all in turn, and each batch so often in a run.
+ROUNDS, CALLS = 2, 100
+UNCOMPRESSED = "uncompressed"
+SAVED_MODEL, LITERT, INT8 = "SavedModel", "LiteRT", "LiteRT int8"
+# Name → arguments of `export`, and in what the export runs.
+_FORMATS = {
+    SAVED_MODEL: (("tf_saved_model", None), SAVED_MODEL),
+    LITERT: (("litert", None), LITERT),
+    INT8: (("litert", "int8"), LITERT),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +33,22 @@ class Row:
     Attributes:
         network: What was exported.
         format: As what.
+        test: Score on test data, in percent; `None` if it is not known.
+        error: Its standard error, or `None`.
         bytes: Of its folder, by `stat`.
         numbers: Weights that are not zero.
         multiply_adds: Of linear and circulant layers, for one example, zeros included;
             a complex product counts as four.
         milliseconds: Size of a batch → median and 99th percentile of a call's time.
         peak: The most memory that the process held that ran it, in bytes.
-        dominated_by: Rows of the preset, in float32, that are neither larger nor
-            slower, for any batch, and smaller or faster.
+        dominated_by: Networks whose export for the same runtime is neither worse nor
+            larger nor slower, for any batch, and better in one of these.
     """
 
     network: str
     format: str
+    test: float | None
+    error: float | None
     bytes: int
     numbers: int
     multiply_adds: int
@@ -48,71 +61,200 @@ class Row:
         """The network and its format."""
         return f"{self.network}, {self.format}"
 
+    @property
+    def runtime(self):
+        """What it runs in: exports of the same are compared."""
+        return _FORMATS[self.format][1]
 
-def measure(name, batches=BATCHES):
-    """Exports a preset, and its uncompressed network, and runs them.
 
-    Each is exported and run in a process of its own, one after another. The
-    uncompressed network is that of the preset's recipe, with fresh weights: time and
-    bytes do not depend on what these are.
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What `measure` found.
+
+    Attributes:
+        preset: Name of the preset.
+        scores: Where the scores are from: what they are, and what made them.
+        rows: List of `Row`, those of the preset first.
+    """
+
+    preset: str
+    scores: dict
+    rows: list
+
+    @property
+    def verdict(self):
+        """Runtime → networks that dominate the preset's float32 export there."""
+        return {
+            row.format: row.dominated_by
+            for row in self.rows
+            if row.network == self.preset and row.format != INT8
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    """What is exported; made when its turn comes, as some are large."""
+
+    name: str
+    make: Callable
+    formats: list
+    test: float | None = None
+    error: float | None = None
+    test_of_int8: float | None = None
+    has_own_weights: bool = False
+
+
+def measure(name, batches=BATCHES, rivals_file=None, track=lambda jobs, _: jobs):
+    """Exports a preset, its uncompressed network and its rivals, and runs them.
+
+    Each export is run in processes of its own, all in turn. Others than the preset have
+    random weights, as many of them zero as when they were trained: bytes and time
+    depend on nothing else.
 
     Args:
         name: As for `from_preset`.
         batches: Sizes of batches.
+        rivals_file: A `rivals.json` of `python -m training.compare`. Those that came
+            along by default; without any, the uncompressed network of the preset's
+            recipe is all there is to compare with.
+        track: `track(list, text)` gives the list's items, and may show how far it is.
 
     Returns:
-        List of `Row`.
+        `Measured`.
     """
     folder = catalogue.find(name)
     manifest = preset_files.read_manifest(folder)
-    networks = {
-        manifest["name"]: presets.from_preset(name, compile=False, masked=False)
-    }
-    recipe = catalogue.recipe_of(folder)
-    if "model" in recipe:
-        networks[UNCOMPRESSED] = models.create_model(**recipe["model"])
-    formats = {"SavedModel": ("tf_saved_model", None)}
-    if litert.is_installed():
-        formats |= {"LiteRT": ("litert", None), "LiteRT int8": ("litert", "int8")}
-    rows = [
-        _measured(network, model, format, *asked, batches)
-        for network, model in networks.items()
-        for format, asked in formats.items()
-    ]
-    return [
-        dataclasses.replace(
-            row, dominated_by=tuple(o.name for o in rows if _is_better(o, row))
+    file = rivals_file or rivals.shipped(manifest["name"])
+    found = None if file is None else rivals.read(file)
+    if found is not None and found.preset != manifest["name"]:
+        raise rivals.RivalsError(
+            f"{file} holds rivals of {found.preset!r}, not of {manifest['name']!r}."
         )
+    networks = _networks(folder, manifest, found)
+    jobs = [(network, format) for network in networks for format in network.formats]
+    with tempfile.TemporaryDirectory() as scratch:
+        exports = [
+            _exported(*job, Path(scratch, str(number)), batches)
+            for number, job in enumerate(track(jobs, "exporting"))
+        ]
+        runs = [[] for _ in exports]
+        turns = [number for _ in range(ROUNDS) for number in range(len(exports))]
+        for number in track(turns, "running"):
+            row, inputs = exports[number]
+            (format, _), _ = _FORMATS[row.format]
+            export = Path(scratch, str(number))
+            runs[number].append(verification.run(export, inputs, format, CALLS))
+    rows = [
+        _with_times(row, batches, found_runs)
+        for (row, _), found_runs in zip(exports, runs, strict=True)
+    ]
+    rows = [
+        dataclasses.replace(row, dominated_by=tuple(_dominating(row, rows)))
         for row in rows
     ]
+    return Measured(manifest["name"], _told_of_scores(manifest, found), rows)
 
 
-def _measured(network, model, format, export_format, quantize, batches):
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "export")
-        # Of fresh weights, int8 may be any way off.
-        tolerance = np.inf if network == UNCOMPRESSED else None
-        report = writing.export(
-            *(model, folder, export_format),
-            **{"quantize": quantize, "tolerance": tolerance},
+def _networks(folder, manifest, found):
+    """The preset, and what it is compared with."""
+    all_formats = [SAVED_MODEL, LITERT, INT8]
+    if not litert.is_installed():
+        all_formats = [SAVED_MODEL]
+    in_float32 = [one for one in all_formats if one != INT8]
+    scores = {key: _percent(manifest["scores"].get(key)) for key in _SCORES}
+    test, error = scores["test"], None
+    if found is not None and found.ours is not None:
+        test, error = found.ours.test, found.ours.error
+    networks = [
+        _Network(
+            manifest["name"],
+            lambda: presets.from_preset(folder, compile=False, masked=False),
+            all_formats,
+            test,
+            error,
+            has_own_weights=True,
         )
-        served = signatures.Served(graph.functional(model))
-        generator = np.random.default_rng(0)
-        inputs = [served.random(size, generator) for size in batches]
-        found = verification.run(folder, inputs, export_format, CALLS)
+    ]
+    if found is None:
+        recipe = catalogue.recipe_of(folder)
+        if "model" in recipe:
+            networks.append(
+                _Network(
+                    UNCOMPRESSED,
+                    lambda: models.create_model(**recipe["model"]),
+                    all_formats,
+                    scores["test before compression"],
+                )
+            )
+        return networks
+    for rival in found.rows:
+        if rival.network is not None and not rival.is_ours:
+            is_plain = rival.name == UNCOMPRESSED
+            int8 = found.named(f"{UNCOMPRESSED}, int8") if is_plain else None
+            networks.append(
+                _Network(
+                    rival.name,
+                    lambda network=rival.network: rivals.build(network),
+                    all_formats if is_plain else in_float32,
+                    rival.test,
+                    rival.error,
+                    int8 and int8.test,
+                )
+            )
+    return networks
+
+
+_SCORES = ("test", "test before compression")
+
+
+def _percent(share):
+    return None if share is None else round(100 * share, 2)
+
+
+def _told_of_scores(manifest, found):
+    if found is None:
+        return {"metric": manifest["scores"].get("metric", "")}
+    told = dataclasses.asdict(found)
+    keys = ("metric", "repetitions", "command", "hardware", "date")
+    return {key: told[key] for key in keys}
+
+
+def _exported(network, format, folder, batches):
+    """Writes the export of a job; its row, without times, and what it is to be fed."""
+    model = network.make()
+    (export_format, quantize), _ = _FORMATS[format]
+    report = writing.export(
+        *(model, folder, export_format),
+        quantize=quantize,
+        # Of random weights, int8 may be any way off.
+        tolerance=None if network.has_own_weights else np.inf,
+    )
+    generator = np.random.default_rng(0)
+    served = signatures.Served(graph.functional(model))
     plain = sparsity.without_sparsifiers(model)
-    return Row(
-        network=network,
+    row = Row(
+        network=network.name,
         format=format,
+        test=network.test_of_int8 if quantize else network.test,
+        error=None if quantize else network.error,
         bytes=report["bytes"],
         numbers=sum(int(np.count_nonzero(one.numpy())) for one in plain.weights),
         multiply_adds=multiply_adds(plain),
-        milliseconds={
-            size: tuple(round(float(one), 4) for one in times)
-            for size, times in zip(batches, found.milliseconds, strict=True)
-        },
-        peak=found.peak,
+        milliseconds={},
+        peak=0,
     )
+    return row, [served.random(size, generator) for size in batches]
+
+
+def _with_times(row, batches, runs):
+    """A row with times, for each batch those of the faster run, and the most memory."""
+    by_batch = zip(*(run.milliseconds for run in runs), strict=True)
+    milliseconds = {
+        size: tuple(round(float(one), 4) for one in min(times, key=lambda t: t[0]))
+        for size, times in zip(batches, by_batch, strict=True)
+    }
+    peak = max(run.peak for run in runs)
+    return dataclasses.replace(row, milliseconds=milliseconds, peak=peak)
 
 
 def multiply_adds(model):
@@ -143,16 +285,24 @@ def _of_call(layer):
     return size * (given if "Transpose" in type(layer).__name__ else taken)
 
 
-def _is_better(other, row):
-    """Whether a row is as small and as fast as another, and smaller or faster.
+def _dominating(row, rows):
+    """Networks of other rows that dominate a row; each is named once."""
+    names = [
+        other.network
+        for other in rows
+        if other.runtime == row.runtime and _is_better(other, row)
+    ]
+    return dict.fromkeys(names)
 
-    Only rows of the preset's own weights are: others' scores are not known.
-    """
-    if other.network == UNCOMPRESSED or other.format.endswith("int8"):
+
+def _is_better(other, row):
+    """Whether a row is as good in all that counts, and better in one."""
+    if other.test is None or row.test is None:
         return False
 
     def costs(one):
-        return [one.bytes, *(median for median, _ in one.milliseconds.values())]
+        medians = [median for median, _ in one.milliseconds.values()]
+        return [-one.test, one.bytes, *medians]
 
     pairs = list(zip(costs(other), costs(row), strict=True))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)

@@ -1,8 +1,8 @@
 """Networks that a preset is measured beside: their scores, and what they are made of.
 
-`python -m training.compare` trains them and keeps their scores. Their weights do not come
-along: bytes, time and memory depend on layers and on how many weights are zero, so that
-random ones in their place do. Those of shipped presets are in `cvzoo/rivals`.
+`python -m training.compare` trains them and keeps their scores. Their weights do not
+come along: bytes, time and memory depend on layers and on how many weights are zero, so
+that random ones in their place do. Those of shipped presets are in `cvzoo/rivals`.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvzoo import architecture, packing, preset_files, weights
+from cvzoo import architecture, packing, weights
 
 SHIPPED = Path(__file__).parents[1] / "rivals"
 FORMAT = 1
@@ -103,8 +103,9 @@ def read(path):
 def write(path, rivals):
     """Keeps `Rivals` in a file."""
     data = {"format": FORMAT, **dataclasses.asdict(rivals)}
-    text = preset_files.to_json(data)
-    Path(path).write_text(text, encoding="utf-8")
+    rows = ",\n".join(map(json.dumps, data.pop("rows")))
+    head = json.dumps(data, indent=1).removesuffix("\n}")
+    Path(path).write_text(f'{head},\n "rows": [\n{rows}\n]}}\n', encoding="utf-8")
 
 
 def describe(model):

@@ -16,6 +16,8 @@ def saved_model(folder):
     """Functions of a SavedModel: the one that gives scores, then the others."""
     import tensorflow as tf
 
+    # On GPUs that round float32 to 10 bits what is compared would differ.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     signatures = tf.saved_model.load(folder).signatures
 
     def called(signature, inputs):

@@ -108,6 +108,18 @@ def test_the_cheapest_way_is_taken():
     assert kernels.choose(model, 1, "tf_saved_model", cheap)[1] == {"dc": "transform"}
 
 
+@pytest.mark.parametrize("steps", [1, 50])
+def test_each_step_in_time_is_a_product(steps):
+    x = keras.Input((steps, 8))
+    layer = keras.layers.Dense(8, use_bias=False, name="d")
+    model = keras.Model(x, layer(x))
+    layer.kernel.assign(np.eye(8))
+    # 8 numbers that are not zero cost less to find than 64 to read, once.
+    table = costs.Costs(read=1.0, multiply=0.1, place=0.0, sparse_multiply=2.0)
+    chosen = kernels.choose(model, 1, "tf_saved_model", table)[1]
+    assert chosen == {"d": "sparse" if steps == 1 else "dense"}
+
+
 def test_measured_costs_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("CVZOO_HOME", str(tmp_path))
     assert costs.load() == costs.Costs()

@@ -129,6 +129,21 @@ def test_layers_that_always_draw_numbers_are_refused_by_name(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_layers_without_built_in_operations_are_refused_by_name(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+
+    class Inverse(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.erfinv(inputs)
+
+    x = keras.Input((4,), name="x")
+    y = Inverse(name="inverse")(keras.layers.Dense(3, activation="tanh")(x))
+    model = keras.Model(x, keras.layers.Dense(2)(y))
+    with pytest.raises(ExportError, match="operation for Erfinv of layer 'inverse'"):
+        cvzoo.export(model, tmp_path / "served", "litert")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_classes_must_be_as_many_as_scores(tmp_path):
     with pytest.raises(ExportError, match="2 classes need one output of as many"):
         cvzoo.export(small_model(), tmp_path / "served", classes=["a", "b"])

@@ -209,3 +209,20 @@ def test_operations_that_serving_does_not_know_are_refused(
         monkeypatch.setattr(costs, "load", lambda: kernels_as_they_are)
         cvzoo.export(model, tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_products_are_compared_in_full_float32(tmp_path, in_this_process):
+    seen = []
+
+    class Watching(keras.layers.Layer):
+        def call(self, inputs):
+            if tf.executing_eagerly():
+                is_on = tf.config.experimental.tensor_float_32_execution_enabled()
+                seen.append(is_on)
+            return inputs
+
+    x = keras.Input((4,), name="x")
+    y = Watching()(keras.layers.Dense(3)(x))
+    cvzoo.export(keras.Model(x, keras.layers.Dense(2)(y)), tmp_path / "served")
+    assert set(seen) == {False}
+    assert tf.config.experimental.tensor_float_32_execution_enabled()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cvzoo
+from cvzoo.exporting import rivals
 from training import compare, demo, results, workers
 from training import config as configs
 from training.baselines import Row
@@ -73,8 +74,32 @@ def test_rows_of_several_recipes_come_in_one_table(tmp_path, monkeypatch, capsys
         names[3],
     ]
     assert names[3] == "low rank"
+    found = rivals.read(tmp_path / "rivals.json")
+    assert found.preset == "dcnn_low_rank_digits" and found.repetitions == "1 fold"
+    command = "python -m training.compare dcnn_low_rank_digits --folds 0 --quicktest"
+    assert found.command == command
+    assert found.ours.name == "low rank" and found.ours.network is not None
+    plain = rivals.build(found.named("uncompressed").network)
+    assert plain.count_params() == found.named("uncompressed").numbers
+    # Their values are rounded, or it is no network.
+    for name in ("uncompressed, float16", "constant prior"):
+        assert found.named(name).network is None
     for name in rows:
         assert (tmp_path / name / "fold0" / "preset" / "weights.safetensors").is_file()
+
+
+def test_rows_can_be_chosen():
+    planned, _ = compare.plan(configs.get("two_layer_dense_complex_vd_digits"))
+    ((name, jobs),) = compare.only(planned, ["linear", "low_rank"])
+    assert name == "two_layer_dense_complex_vd_digits"
+    assert [job[0] for job in jobs] == ["uncompressed", "main", "low_rank", "linear"]
+
+
+def test_rows_that_there_are_none_of_are_refused(tmp_path, capsys):
+    arguments = ["dcnn_digits", "--rows", "linear,lineer", "--out", str(tmp_path)]
+    assert compare.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert "`--rows` must be some of" in err and "Received: lineer" in err
 
 
 def test_accuracy_by_group_is_averaged_over_folds_by_hand():
