@@ -36,3 +36,14 @@ def write(folder, write, check=None):
                 os.replace(old, folder)
             raise
     return result
+
+
+def names(folder):
+    """Paths of all files of a folder, relative to it, sorted."""
+    files = (path for path in Path(folder).rglob("*") if not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def size(folder):
+    """Bytes of all files of a folder."""
+    return sum(Path(folder, name).stat().st_size for name in names(folder))

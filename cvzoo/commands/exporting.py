@@ -1,6 +1,6 @@
 """`cvzoo export NAME FOLDER`: a preset for servers and devices."""
 
-FORMATS = {"saved_model": "tf_saved_model", "litert": "litert"}
+FORMATS = ("tf_saved_model", "litert")
 
 
 def add_to(commands):
@@ -9,7 +9,7 @@ def add_to(commands):
     parser.add_argument("name", help="a preset's name, folder or address")
     parser.add_argument("folder", help="where to write it")
     parser.add_argument(
-        "--format", choices=FORMATS, default="saved_model", help="default: saved_model"
+        "--format", choices=FORMATS, default=FORMATS[0], help=f"default: {FORMATS[0]}"
     )
     parser.add_argument(
         "--batch-size",
@@ -30,7 +30,7 @@ def run(options):
     report = cvzoo.export(
         options.name,
         options.folder,
-        FORMATS[options.format],
+        options.format,
         batch_size=options.batch_size,
         quantize="int8" if options.int8 else None,
         overwrite=options.overwrite,

@@ -53,6 +53,8 @@ def _replaced(model, fastest, chosen, prefix=""):
 
 def _fastest(layer, batch_size, format, table):
     """A layer as it is computed, and the name of the way, `None` without a choice."""
+    if graph.is_quantized(layer):
+        return layer, None
     if type(layer) in (keras.layers.Dense, layers.ComplexDense):
         if format == "litert":
             return layer, None

@@ -3,7 +3,8 @@
 import importlib.util
 import re
 
-from cvzoo.exporting import saved_model, serving, splitting
+from cvzoo import sparsity
+from cvzoo.exporting import serving, splitting
 from cvzoo.exporting.errors import ExportError
 from cvzoo.exporting.signatures import LABELS
 
@@ -46,8 +47,10 @@ def write(model, served, folder, quantize):
     try:
         parts = splitting.split(model, "litert")
     except ValueError as error:
-        raise ExportError(f"LiteRT cannot run this network: {error}") from error
-    saved_model.check_deterministic(parts, model)
+        # Keras writes errors of layers in bold.
+        told = re.sub(r"\x1b\[\d*m", "", str(error))
+        raise ExportError(f"LiteRT cannot run this network: {told}") from error
+    splitting.check(parts, model)
     _check_transforms(parts.serve.graph, model)
     prepared = [value.numpy() for value in parts.prepared()]
 
@@ -60,10 +63,12 @@ def write(model, served, folder, quantize):
         (folder / FILE).write_bytes(_converted(module, module.scores, quantize))
     except Exception as error:  # of many classes, some of them private
         unknown = set(_NOT_BUILT_IN.findall(str(error)))
-        named = ", ".join(_named(parts.serve.graph, model, unknown))
+        named = " or ".join(_named(parts.serve.graph, model, unknown))
+        types = sorted({one.compute_dtype for one in sparsity.flat_layers(model)})
         raise ExportError(
-            f"LiteRT has no built-in operation for {named or 'this network'}. Nothing "
-            f"was kept. Its converter says: {str(error)[:500]}"
+            f"LiteRT has no built-in operation for {named or 'this network'}, as it is "
+            f"used there, in {', '.join(types)}. Nothing was kept. Its converter says: "
+            f"{str(error)[:500]}"
         ) from error
     if served.classes:
         (folder / LABELS).write_text(served.labels, encoding="utf-8")

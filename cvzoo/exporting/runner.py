@@ -13,40 +13,50 @@ import numpy as np
 
 
 def saved_model(folder):
-    """Functions of a SavedModel: the one that gives scores, then the others."""
+    """Signatures of a SavedModel: name → function, that of scores being called ""."""
     import tensorflow as tf
 
-    # On GPUs that round float32 to 10 bits what is compared would differ.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
     signatures = tf.saved_model.load(folder).signatures
 
     def called(signature, inputs):
-        found = signature(**{name: tf.constant(one) for name, one in inputs.items()})
-        # Files have no bfloat16.
-        return {
-            name: tf.cast(one, tf.float32).numpy()
-            if one.dtype == tf.bfloat16
-            else one.numpy()
-            for name, one in found.items()
-        }
+        # Files of numpy have neither bfloat16 nor texts of any length.
+        types = signature.structured_input_signature[1]
+        found = signature(
+            **{
+                name: tf.cast(one, types[name].dtype)
+                if types[name].dtype == tf.bfloat16
+                else tf.constant(one)
+                for name, one in inputs.items()
+            }
+        )
+        return {name: plain(one) for name, one in found.items()}
 
-    names = sorted(signatures, key=lambda name: name != "serving_default")
-    return [
-        lambda inputs, name=name: called(signatures[name], inputs) for name in names
-    ]
+    def plain(tensor):
+        if tensor.dtype == tf.bfloat16:
+            return tf.cast(tensor, tf.float32).numpy()
+        values = tensor.numpy()
+        return values.astype(bytes) if tensor.dtype == tf.string else values
+
+    return {
+        "" if name == "serving_default" else name: lambda inputs, one=one: called(
+            one, inputs
+        )
+        for name, one in signatures.items()
+    }
 
 
 def litert(folder):
-    """The function of a LiteRT file, on one thread."""
+    """The same of a LiteRT file, on one thread."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(f"{folder}/model.tflite", num_threads=1)
     serve = interpreter.get_signature_runner()
-    return [lambda inputs: serve(**inputs)]
+    return {"": lambda inputs: serve(**inputs)}
 
 
 format, folder, inputs_file, outputs_file, calls = sys.argv[1:]
-serve, *others = {"tf_saved_model": saved_model, "litert": litert}[format](folder)
+signatures = {"tf_saved_model": saved_model, "litert": litert}[format](folder)
+serve = signatures[""]
 batches = {}
 with np.load(inputs_file) as stored:
     for key in stored.files:
@@ -54,16 +64,15 @@ with np.load(inputs_file) as stored:
         batches.setdefault(int(number), {})[name] = stored[key]
 outputs, milliseconds = {}, []
 for number in sorted(batches):
-    for name, value in serve(batches[number]).items():
-        outputs[f"{number}/{name}"] = value
+    for signature, call in signatures.items():
+        for name, value in call(batches[number]).items():
+            outputs["/".join(filter(None, (str(number), signature, name)))] = value
     times = []
     for _ in range(int(calls)):
         start = time.perf_counter()
         serve(batches[number])
         times.append(1000 * (time.perf_counter() - start))
     milliseconds.append(np.percentile(times, (50, 99)))
-for other in others:
-    other(batches[0])
 unwanted = {"cvzoo", "tensorflow"} if format == "litert" else {"cvzoo"}
 assert not unwanted & set(sys.modules), f"this process must not import {unwanted}"
 try:  # Linux alone has it. In kibibytes.

@@ -6,8 +6,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from cvzoo.exporting import serving, splitting, streams
-from cvzoo.exporting.errors import ExportError
+from cvzoo.exporting import serving, streams
 
 # Bytes that a resource and its function take in the graph. What is no larger than its
 # packed weights and these is a constant.
@@ -58,7 +57,8 @@ def _readers(parts, module, scratch):
     resource, weights = _resource_class(), {}
     uses = collections.Counter(place for needed, _ in parts.prepare for place in needed)
     module.loaded, readers = [], []
-    for value, (needed, function) in zip(values, parts.prepare, strict=True):
+    for number, (needed, function) in enumerate(parts.prepare):
+        value = values[number]
         size = sum(len(packed[place].data) / uses[place] for place in needed)
         if value.nbytes <= size + _OF_A_RESOURCE:
             readers.append(functools.partial(tf.constant, value))
@@ -70,7 +70,7 @@ def _readers(parts, module, scratch):
         def make(needed=needed, function=function):
             return function(*(weights[place]() for place in needed))[0]
 
-        module.loaded.append(resource(f"{prefix}_{len(module.loaded)}", value, make))
+        module.loaded.append(resource(f"{prefix}_{number}", value, make))
         readers.append(module.loaded[-1].read)
     return readers
 
@@ -120,24 +120,3 @@ def _resource_class():
             return tf.ensure_shape(value, self._shape)
 
     return Loaded
-
-
-def size_of(folder):
-    """Bytes of all files of a folder."""
-    return sum(
-        file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()
-    )
-
-
-def check_deterministic(parts, model):
-    """Raises where an inference would draw random numbers, in either part."""
-    found = set()
-    for graph in (parts.serve.graph, *(one.graph for _, one in parts.prepare)):
-        for node in serving.nodes(graph.as_graph_def()):
-            if "Random" in node.op:
-                found.add(splitting.layer_of(node, model))
-    if found:
-        raise ExportError(
-            "An export cannot draw random numbers, which these layers do when they "
-            f"infer: {sorted(found)}."
-        )

@@ -69,7 +69,8 @@ def write_warmup(folder, requests):
 
 def write_batching(folder, batch_size):
     """How a server makes batches of requests: read with
-    `--enable_batching --enable_per_model_batching_params`.
+    `--enable_batching --enable_per_model_batching_parameters`, threads aside, which
+    are the server's.
 
     Args:
         folder: The SavedModel.
@@ -79,7 +80,6 @@ def write_batching(folder, batch_size):
         f"max_batch_size {{ value: {batch_size} }}\n"
         "batch_timeout_micros { value: 1000 }\n"
         "max_enqueued_batches { value: 100 }\n"
-        "num_batch_threads { value: 2 }\n"
     )
     Path(folder, BATCHING).write_text(text, encoding="utf-8")
 

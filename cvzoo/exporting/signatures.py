@@ -1,5 +1,7 @@
 """What an export offers: inputs and outputs by name, and names of classes."""
 
+import re
+
 import keras
 import numpy as np
 
@@ -12,6 +14,8 @@ COMPLEX_INPUTS = (None, "complex64", "last_axis")
 _REAL, _IMAG = "_real", "_imag"
 TOP = 5
 OUTPUTS = ("one class", "each class", "values")
+# How Keras calls inputs that were given no name.
+_AUTOMATIC = re.compile(r"(keras_tensor|input_layer)(_\d+)?")
 # Sizes that a model and its examples leave open, in what is run for a try.
 UNKNOWN = 32
 
@@ -41,12 +45,12 @@ class Served:
     ):
         self.classes = [] if classes is None else [str(one) for one in classes]
         self.kind = outputs or ("one class" if self.classes else "values")
-        self.logits = True if logits is None else logits
+        self.logits = not _gives_probabilities(model) if logits is None else logits
         if self.kind not in OUTPUTS:
             raise ValueError(
                 f"`outputs` must be one of {OUTPUTS}. Received: {outputs!r}"
             )
-        if any(len(one.splitlines()) != 1 for one in self.classes):
+        if any(one.splitlines() != [one] for one in self.classes):
             raise ValueError(
                 "Names of classes are kept in lines, so they must be one each. "
                 f"Received: {self.classes!r:.200}"
@@ -56,10 +60,14 @@ class Served:
                 f"`complex_inputs` must be one of {COMPLEX_INPUTS}. Received: "
                 f"{complex_inputs!r}"
             )
-        self.outputs = model.output_names
+        self.outputs = _output_names(model)
         self._complex = complex_inputs
+        self._given_names = [tensor.name for tensor in model.inputs]
+        self._ranks = [len(tensor.shape) for tensor in model.inputs]
         # For each served input, the places of the model's that it stands for.
-        self._places = _joined(model) if complex_inputs else _single(model)
+        self._places = (
+            _joined(model, complex_inputs) if complex_inputs else _single(model)
+        )
         self.inputs = {
             name: self._spec(model, places) for name, places in self._places.items()
         }
@@ -68,9 +76,12 @@ class Served:
 
     def _examples(self, model, given):
         """Examples as they are served, by name."""
-        flat = keras.tree.flatten(given) if len(model.inputs) > 1 else [given]
-        if len(flat) == 1 and isinstance(given, (list, tuple, dict)):
+        if isinstance(given, dict) and set(given) == set(self._given_names):
+            flat = [given[name] for name in self._given_names]
+        elif len(model.inputs) > 1 or isinstance(given, (list, tuple, dict)):
             flat = keras.tree.flatten(given)
+        else:
+            flat = [given]
         if len(flat) != len(model.inputs):
             raise ValueError(
                 "`examples` must have an array for each input. Received: "
@@ -80,6 +91,13 @@ class Served:
             np.asarray(one, tensor.dtype)
             for one, tensor in zip(flat, model.inputs, strict=True)
         ]
+        shapes = [one.shape for one in typed]
+        expected = [tuple(tensor.shape) for tensor in model.inputs]
+        if not all(map(_fits, shapes, expected)) or len({s[0] for s in shapes}) > 1:
+            raise ValueError(
+                f"`examples` must be a batch of what the model takes, {expected}. "
+                f"Received: shapes {shapes}"
+            )
         return self.named(typed)
 
     def _spec(self, model, places):
@@ -95,20 +113,30 @@ class Served:
                 "shape."
             )
         shape, dtype = tuple(tensor.shape), str(tensor.dtype)
-        if len(places) == 1:
-            return shape, dtype
-        if self._complex == "complex64":
-            return shape, "complex64"
-        return (*shape, 2), dtype
+        if dtype == "string":
+            raise ExportError(
+                f"Input '{tensor.name}' is of strings. Exports take numbers: look "
+                "words up before."
+            )
+        if self._is_last_axis(places, dtype):
+            return (*shape, 2), "float32" if dtype == "complex64" else dtype
+        return shape, dtype if len(places) == 1 else "complex64"
+
+    def _is_last_axis(self, places, dtype):
+        """Whether the parts of an input are served along an axis of their own."""
+        is_complex = len(places) == 2 or dtype == "complex64"
+        return is_complex and self._complex == "last_axis"
 
     def _check(self, model):
         names = list(self.inputs)
         unique = len(set(self.outputs)) == len(self.outputs)
-        if not unique or not all(name.isidentifier() for name in names):
+        are_words = all(name.isidentifier() and name != "self" for name in names)
+        if not unique or not are_words:
             raise ExportError(
                 "Inputs and outputs are served under their names: input names must be "
-                "identifiers, and each output needs a layer of its own. Received "
-                f"inputs {names}, outputs {self.outputs}."
+                "identifiers other than `self`, and each output needs a layer of its "
+                "own, or a key where outputs are a dictionary. Received inputs "
+                f"{names}, outputs {self.outputs}."
             )
         if self.classes and self.kind != "values":
             shapes = [tuple(one.shape) for one in model.outputs]
@@ -132,12 +160,15 @@ class Served:
         found = {}
         for name, places in self._places.items():
             value = given[name]
-            if len(places) == 1:
-                parts = [value]
-            elif self._complex == "complex64":
-                parts = [tf.math.real(value), tf.math.imag(value)]
-            else:
+            is_last_axis = len(value.shape) > self._ranks[places[0]]
+            if is_last_axis:
                 parts = [value[..., 0], value[..., 1]]
+                if len(places) == 1:
+                    parts = [tf.complex(*parts)]
+            elif len(places) == 1:
+                parts = [value]
+            else:
+                parts = [tf.math.real(value), tf.math.imag(value)]
             found |= dict(zip(places, parts, strict=True))
         return [found[place] for place in sorted(found)]
 
@@ -174,12 +205,12 @@ class Served:
         found = {}
         for name, places in self._places.items():
             parts = [np.asarray(flat[place]) for place in places]
-            if len(parts) == 1:
-                found[name] = parts[0]
-            elif self._complex == "complex64":
-                found[name] = (parts[0] + 1j * parts[1]).astype(np.complex64)
-            else:
-                found[name] = np.stack(parts, axis=-1)
+            one = parts[0]
+            if len(parts) == 2:
+                one = (parts[0] + 1j * parts[1]).astype(np.complex64)
+            if self._is_last_axis(places, str(one.dtype)):
+                one = np.stack([one.real, one.imag], axis=-1)
+            found[name] = one
         return found
 
     @property
@@ -222,9 +253,11 @@ class Served:
 
         concrete = self.scores(infer)
         found, kept = {DEFAULT: concrete}, tf.Module()
-        if self.labelled:
-            file = scratch / LABELS
+        file = scratch / LABELS
+        if self.classes:
             file.write_text(self.labels, encoding="utf-8")
+            kept.file = tf.saved_model.Asset(str(file))
+        if self.labelled:
             kept.labels = _table(str(file))
             told = self._named if self.kind == "one class" else self._sounding
 
@@ -257,12 +290,12 @@ class Served:
 
 
 def _single(model):
-    return {tensor.name: [place] for place, tensor in enumerate(model.inputs)}
+    return {name: [place] for place, name in enumerate(_input_names(model))}
 
 
-def _joined(model):
+def _joined(model, form):
     """Served name → places; the two parts of a complex input are one."""
-    names = [tensor.name for tensor in model.inputs]
+    names = _input_names(model)
     found = {}
     for place, name in enumerate(names):
         stem = name.removesuffix(_REAL)
@@ -270,12 +303,55 @@ def _joined(model):
             found[stem] = [place, names.index(stem + _IMAG)]
         elif not (name.endswith(_IMAG) and name.removesuffix(_IMAG) + _REAL in names):
             found[name] = [place]
-    if all(len(places) == 1 for places in found.values()):
+    is_complex = any(tensor.dtype == "complex64" for tensor in model.inputs)
+    is_joined = any(len(places) == 2 for places in found.values())
+    if not is_joined and not (is_complex and form == "last_axis"):
         raise ValueError(
-            "`complex_inputs` joins inputs called NAME_real and NAME_imag. Received "
-            f"inputs: {names}"
+            "`complex_inputs` joins inputs called NAME_real and NAME_imag, and "
+            f"'last_axis' takes complex64 apart. Received inputs: {names}"
+        )
+    if sum(map(len, found.values())) < len(names):
+        raise ValueError(
+            f"`complex_inputs` would give two inputs one name. Received inputs: {names}"
         )
     return found
+
+
+def _input_names(model):
+    """Names of the inputs; of those without one, what they are."""
+    names = [tensor.name for tensor in model.inputs]
+    if not any(map(_AUTOMATIC.fullmatch, names)):
+        return names
+    if len(names) == 1:
+        return ["inputs"]
+    return [
+        f"inputs_{place}" if _AUTOMATIC.fullmatch(name) else name
+        for place, name in enumerate(names)
+    ]
+
+
+def _output_names(model):
+    """Keys of a dictionary of outputs; else the names of their layers."""
+    if isinstance(model.output, dict):
+        return [
+            "_".join(map(str, path))
+            for path, _ in keras.tree.flatten_with_path(model.output)
+        ]
+    return model.output_names
+
+
+def _gives_probabilities(model):
+    """Whether the last operation is a softmax or a sigmoid."""
+    layer = model.outputs[0]._keras_history.operation
+    activation = getattr(layer, "activation", None)
+    named = getattr(activation, "__name__", type(layer).__name__).lower()
+    return named in ("softmax", "sigmoid")
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(
+        size in (None, found) for size, found in zip(expected, shape, strict=True)
+    )
 
 
 def _table(file):

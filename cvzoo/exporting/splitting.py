@@ -12,7 +12,12 @@ from typing import NamedTuple
 import keras
 
 from cvzoo import sparsity
+from cvzoo.exporting import serving
+from cvzoo.exporting.errors import ExportError
 from cvzoo.ops import targets
+
+_RANDOM = re.compile("Random|Multinomial|TruncatedNormal|Rng|^Sample")
+_TABLE = re.compile("LookupTable|HashTable")
 
 
 class Split(NamedTuple):
@@ -88,6 +93,30 @@ def split(model, target):
         feeds = [values[place] for place in needed]
         prepare.append((needed, whole.prune(feeds, [tensor])))
     return Split(weights, prepare, whole.prune([*inputs, *handed], outputs))
+
+
+def check(parts, model):
+    """Raises where an inference would draw random numbers, or look something up.
+
+    Tables of words are resources, which neither part can hand over.
+    """
+    drawn, looked_up = set(), set()
+    for function in (parts.serve, *(one for _, one in parts.prepare)):
+        for node in serving.nodes(function.graph.as_graph_def()):
+            if _RANDOM.search(node.op):
+                drawn.add(layer_of(node, model))
+            if _TABLE.search(node.op):
+                looked_up.add(layer_of(node, model))
+    if drawn:
+        raise ExportError(
+            "An export cannot draw random numbers, which these layers do when they "
+            f"infer: {sorted(drawn)}."
+        )
+    if looked_up:
+        raise ExportError(
+            "An export cannot look up words or numbers in tables, which these layers "
+            f"do: {sorted(looked_up)}. Do that before, and serve what is behind them."
+        )
 
 
 def layer_of(operation, model):

@@ -27,13 +27,9 @@ from cvzoo.exporting import (
 
 FORMATS = ("tf_saved_model", "litert")
 REPORT = "export.json"
-# What is in the folder of an export.
-_WRITTEN = {
-    *("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"),
-    *(serving.BATCHING, litert.FILE, litert.LABELS, REPORT),
-}
-# Largest difference from the model's outputs: of float32, and of weights in int8.
-TOLERANCES = {None: 1e-5, "int8": 0.1}
+# Largest difference from the model's outputs, by what is computed with.
+TOLERANCES = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2, "int8": 0.1}
+QUANTIZE = (None, "int8")
 
 
 def export(
@@ -75,21 +71,25 @@ def export(
             `classify` or `transcribe`, which names them, and the asset `labels.txt`.
         outputs: What scores are: `"one class"`, which is the default where there are
             classes, `"each class"`, each by itself, or `"values"`.
-        logits: Whether scores are logits, which is the default.
+        logits: Whether scores are logits. By default, unless the last layer is a
+            softmax or a sigmoid.
         complex_inputs: Inputs called `NAME_real` and `NAME_imag` are served as one:
-            `"complex64"`, or `"last_axis"`, with an axis of 2.
+            `"complex64"`, or `"last_axis"`, with an axis of 2, which is also for inputs
+            of complex64: requests in JSON have no complex numbers.
         examples: Real inputs to compare on as well: an array, or one for each input, as
-            the model takes them. Their sizes are tried where the model leaves any open
-            (32 otherwise), and integers up to theirs (0 and 1 otherwise).
+            the model takes them, in a list or by name. Their sizes are tried where the
+            model leaves any open (32 otherwise), and integers up to theirs (0 and 1
+            otherwise).
         tolerance: Largest difference allowed between an output and the model's,
-            relative to the largest output, or to 0.01 if that is above it. Defaults to
-            1e-5, and to 0.1 with `quantize`.
-        overwrite: Whether an export that is there is replaced. A folder with anything
-            else in it never is.
+            relative to the largest output, or to 0.01 if that is above it; values of
+            more than 100 times the median are as that. Defaults to 1e-5; to 0.01 and
+            0.05 where layers compute in float16 and bfloat16, to 0.1 with `quantize`.
+        overwrite: Whether an export that is there is replaced. A folder that holds
+            anything else, at any depth, never is.
 
     Returns:
-        What is in the folder's `export.json`: `format`, `quantize`, `bytes` of the
-        other files, `max_abs_error`, `batch_sizes`, `milliseconds` of a call by batch
+        What is in the folder's `export.json`: `format`, `quantize`, `files`, their
+        `bytes`, `max_abs_error`, `batch_sizes`, `milliseconds` of a call by batch
         size, `inputs`, `outputs`, how `layers` are computed, `versions`.
 
     Raises:
@@ -117,13 +117,14 @@ def export(
             _write_saved_model(plain, served, aside, batch_size)
         checked = verification.check(
             *(model, served, aside, format),
-            TOLERANCES[quantize] if tolerance is None else tolerance,
+            _tolerance(model, quantize) if tolerance is None else tolerance,
             batch_size,
         )
         report = {
             "format": format,
             "quantize": quantize,
-            "bytes": saved_model.size_of(aside),
+            "files": folders.names(aside),
+            "bytes": folders.size(aside),
             **checked,
             "inputs": {
                 name: [list(shape), dtype]
@@ -143,7 +144,7 @@ def export(
 def _check_arguments(format, quantize, batch_size, complex_inputs):
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {FORMATS}. Received: {format!r}")
-    if quantize not in TOLERANCES or (quantize and format != "litert"):
+    if quantize not in QUANTIZE or (quantize and format != "litert"):
         raise ValueError(
             "`quantize` must be None, or 'int8' with format='litert'. Received: "
             f"{quantize!r} with {format!r}"
@@ -154,8 +155,8 @@ def _check_arguments(format, quantize, batch_size, complex_inputs):
         )
     if complex_inputs and format == "litert":
         raise ValueError(
-            "LiteRT has no complex inputs: it takes `NAME_real` and `NAME_imag`. "
-            f"Received: complex_inputs={complex_inputs!r}"
+            "A LiteRT file takes inputs as the model does; only a SavedModel joins or "
+            f"parts them. Received: complex_inputs={complex_inputs!r}"
         )
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -175,23 +176,33 @@ def _check_path(path, overwrite):
         return
     if not overwrite:
         raise ValueError(f"{path} exists. Give another folder, or `overwrite=True`.")
-    others = sorted({one.name for one in path.iterdir()} - _WRITTEN)
-    if others or not _is_report(path / REPORT):
-        what = f"it also holds {others[:3]}" if others else f"it has no {REPORT}"
-        raise ValueError(f"{path} is no export: {what}. Only exports are replaced.")
-
-
-def _is_report(path):
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file; an export is a folder.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["format"] in FORMATS
+        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
+        known = {*report["files"], REPORT}
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        raise ValueError(
+            f"{path} is no export: it has no {REPORT} of one. Only those are replaced."
+        ) from None
+    if others := sorted(set(folders.names(path)) - known):
+        raise ValueError(
+            f"{path} is not replaced: it also holds {others[:3]}, of no export."
+        )
+
+
+def _tolerance(model, quantize):
+    if quantize:
+        return TOLERANCES[quantize]
+    computed = {layer.compute_dtype for layer in sparsity.flat_layers(model)}
+    return max(TOLERANCES.get(one, TOLERANCES["float32"]) for one in computed)
 
 
 def _of_preset(name, told, examples):
     """The model of a preset, what it says of its classes, and its examples."""
-    manifest = preset_files.read_manifest(catalogue.find(name))
-    model = presets.from_preset(name, compile=False, masked=False)
+    folder = catalogue.find(name)
+    manifest = preset_files.read_manifest(folder)
+    model = presets.from_preset(folder, compile=False, masked=False)
     scores = manifest["outputs"]
     kept = {
         "classes": manifest["classes"],
@@ -200,13 +211,13 @@ def _of_preset(name, told, examples):
     }
     told = {key: kept[key] if one is None else one for key, one in told.items()}
     if examples is None and manifest["examples"]:
-        examples = stored_examples.examples(name)
+        examples = stored_examples.examples(folder)
     return model, told, examples
 
 
 def _write_saved_model(model, served, folder, batch_size):
     parts = splitting.split(model, "tf_saved_model")
-    saved_model.check_deterministic(parts, model)
+    splitting.check(parts, model)
     saved_model.write(parts, served, folder)
     asked = [(signatures.DEFAULT, served.shapes(batch_size))]
     if served.labelled:

@@ -25,6 +25,17 @@ def test_complex64_input_is_served(tmp_path, in_this_process):
     assert report["inputs"] == {"signal": [[None, 4], "complex64"]}
 
 
+def test_complex64_input_is_served_along_an_axis(tmp_path, in_this_process):
+    """Requests in JSON have no complex numbers."""
+    model = complex_model()
+    report = cvzoo.export(model, tmp_path / "served", complex_inputs="last_axis")
+    assert report["inputs"] == {"signal": [[None, 4, 2], "float32"]}
+    parts = np.random.default_rng(0).normal(size=(5, 4, 2)).astype(np.float32)
+    (found,) = run(tmp_path / "served", [{"signal": parts}])
+    expected = model(parts[..., 0] + 1j * parts[..., 1])
+    np.testing.assert_allclose(found["power"], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
@@ -47,10 +58,32 @@ def test_pairs_are_served_as_asked_for(form, expected, tmp_path, in_this_process
     np.testing.assert_allclose(found["power"], model(list(parts)), atol=1e-5)
 
 
-def with_dtype(dtype):
+def with_dtype(dtype, density=1.0):
     x = keras.Input((30,), name="x")
     layers = [keras.layers.Dense(200, dtype=dtype), keras.layers.Dense(2, dtype=dtype)]
-    return keras.Sequential([x, *layers])
+    model = keras.Sequential([x, *layers])
+    generator = np.random.default_rng(0)
+    for layer in layers:
+        mask = generator.random(layer.kernel.shape) < density
+        layer.kernel.assign(layer.kernel.numpy() * mask)
+    return model
+
+
+def of_bfloat16():
+    x = keras.Input((30,), dtype="bfloat16", name="x")
+    return keras.Model(x, keras.layers.Dense(2, dtype="bfloat16", name="y")(x))
+
+
+def quantized():
+    model = with_dtype("float32", 0.02)
+    model.quantize("int8")
+    return model
+
+
+def named_outputs():
+    x = keras.Input((3,))
+    dense = keras.layers.Dense(2, name="y")
+    return keras.Model(x, {"zeta": dense(x), "alpha": keras.layers.ReLU()(dense(x))})
 
 
 def embedding():
@@ -99,8 +132,11 @@ def softmax_pair():
 @pytest.mark.parametrize(
     ("make", "arguments"),
     [
-        (lambda: with_dtype("float16"), {"tolerance": 0.01}),
-        (lambda: with_dtype("mixed_bfloat16"), {"tolerance": 0.05}),
+        (lambda: with_dtype("float16"), {}),
+        (lambda: with_dtype("mixed_bfloat16"), {}),
+        (lambda: with_dtype("mixed_bfloat16", 0.02), {}),
+        (of_bfloat16, {}),
+        (quantized, {"tolerance": 0.01}),
         (embedding, {}),
         (embedding, {"examples": np.array([[9, 9, 9]])}),
         (of_any_length, {}),
@@ -111,8 +147,50 @@ def softmax_pair():
     ],
 )
 def test_networks_of_all_kinds_are_served(make, arguments, tmp_path, in_this_process):
-    report = cvzoo.export(make(), tmp_path / "served", **arguments)
-    assert np.isfinite(report["max_abs_error"])
+    model = make()
+    cvzoo.export(model, tmp_path / "served", **arguments)
+    generator = np.random.default_rng(1)
+    given = {
+        tensor.name: np.asarray(
+            generator.integers(0, 3, [7, *(size or 11 for size in tensor.shape[1:])]),
+            tensor.dtype if tensor.dtype != "bfloat16" else "float32",
+        )
+        for tensor in model.inputs
+    }
+    (found,) = run(tmp_path / "served", [given])
+    inputs = list(given.values()) if len(given) > 1 else next(iter(given.values()))
+    rough = {"float16": 2e-2, "bfloat16": 0.2}.get(model.layers[-1].compute_dtype, 1e-4)
+    for name, output in zip(
+        model.output_names, keras.tree.flatten(model(inputs)), strict=True
+    ):
+        expected = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+        np.testing.assert_allclose(found[name], expected, atol=rough, rtol=rough)
+
+
+def test_keys_name_outputs_and_inputs_without_names_are_inputs(
+    tmp_path, in_this_process
+):
+    model = named_outputs()
+    report = cvzoo.export(model, tmp_path / "served")
+    assert report["outputs"] == ["alpha", "zeta"]
+    inputs = np.float32([[1, -2, 3], [0.5, 0, -1]])
+    (found,) = run(tmp_path / "served", [{"inputs": inputs}])
+    for name, expected in model(inputs).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    assert (found["alpha"] >= 0).all()
+
+
+def test_a_process_of_its_own_takes_bfloat16(tmp_path):
+    report = cvzoo.export(of_bfloat16(), tmp_path / "served")
+    assert report["inputs"] == {"x": [[None, 30], "bfloat16"]}
+    assert report["max_abs_error"] <= 0.1
+
+
+def test_examples_by_name_go_to_their_inputs(tmp_path, in_this_process):
+    b, a = keras.Input((2,), name="b"), keras.Input((3,), name="a")
+    y = keras.layers.Dense(2, name="y")(keras.layers.Concatenate()([b, a]))
+    examples = {"b": np.ones((4, 2)), "a": np.ones((4, 3))}
+    cvzoo.export(keras.Model([b, a], y), tmp_path / "served", examples=examples)
 
 
 def test_complex_examples_are_compared_too(tmp_path, in_this_process):

@@ -5,12 +5,10 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import cvzoo
-from cvzoo.exporting import (
-    ExportError,
-    verification,
-)
+from cvzoo.exporting import ExportError, signatures, verification
 from tests.exporting.exports import run
 from tests.helpers import small_model
 
@@ -26,6 +24,41 @@ def test_small_outputs_are_not_zeros(tmp_path, only_zeros):
 
 def test_an_export_that_differs_is_removed(tmp_path, only_zeros):
     with pytest.raises(ExportError, match="differs from the model's by"):
+        cvzoo.export(small_model(), tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [-np.inf, -1e9])
+def test_a_value_that_dwarfs_others_hides_no_difference(value, tmp_path, only_zeros):
+    x = keras.Input((4,), name="x")
+    dense = keras.layers.Dense(2)(x)
+    masked = keras.ops.full_like(dense[:, :1], value)
+    outputs = keras.layers.Concatenate(name="logits")([dense, masked])
+    with pytest.raises(ExportError, match="differs from the model's by"):
+        cvzoo.export(keras.Model(x, outputs), tmp_path / "served")
+
+
+def test_names_that_differ_from_the_scores_are_an_error(
+    tmp_path, in_this_process, monkeypatch
+):
+    def switched(self, scores, labels):
+        values, places = tf.math.top_k(tf.nn.softmax(-scores), 3)
+        names = labels.lookup(tf.cast(places, tf.int64))
+        return {"classes": names, "probabilities": values}
+
+    monkeypatch.setattr(
+        signatures.Served, "_named", lambda self, *given: switched(*given)
+    )
+    with pytest.raises(
+        ExportError, match="'classify' .* does not name what its scores"
+    ):
+        cvzoo.export(small_model(), tmp_path / "served", classes="abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_hangs_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "_MOST_SECONDS", 0.01)
+    with pytest.raises(ExportError, match="did not run within 0.01 seconds"):
         cvzoo.export(small_model(), tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
 
@@ -55,7 +88,12 @@ def test_a_process_that_fails_is_reported(tmp_path):
             {"complex_inputs": "complex64"},
             "joins inputs called NAME_real and",
         ),
-        ({"format": "litert", "complex_inputs": "complex64"}, "no complex inputs"),
+        (
+            {"format": "litert", "complex_inputs": "complex64"},
+            "only a SavedModel joins or parts them",
+        ),
+        ({"classes": ["a\n", "b\n", "c\n"]}, "kept in lines, so they must be one each"),
+        ({"examples": np.ones((2, 6, 3))}, r"a batch of what .* shapes \[\(2, 6, 3\)"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused(arguments, message, tmp_path):
@@ -69,7 +107,7 @@ def test_folders_that_exist_are_kept_unless_they_are_exports(tmp_path, in_this_p
     (tmp_path / "mine" / "thesis.tex").write_text("chapter 1")
     with pytest.raises(ValueError, match="exists. Give another folder"):
         cvzoo.export(small_model(), tmp_path / "mine")
-    with pytest.raises(ValueError, match=r"is no export: it also holds \['thesis.tex'"):
+    with pytest.raises(ValueError, match="is no export: it has no export.json of one"):
         cvzoo.export(small_model(), tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "chapter 1"
     for hidden in (12, 5):
@@ -93,12 +131,20 @@ def test_files_that_come_meanwhile_are_kept(tmp_path, in_this_process, monkeypat
     assert (tmp_path / "x" / "thesis.tex").read_text() == "chapter 1"
 
 
-def test_notes_in_an_export_are_kept(tmp_path, in_this_process):
+@pytest.mark.parametrize("name", ["notes.txt", "assets.extra/my_requests"])
+def test_what_is_added_to_an_export_is_kept(name, tmp_path, in_this_process):
     cvzoo.export(small_model(), tmp_path / "x")
-    (tmp_path / "x" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"it also holds \['notes.txt'\]"):
+    (tmp_path / "x" / name).write_text("mine")
+    with pytest.raises(ValueError, match=rf"it also holds \['{name}'\]"):
         cvzoo.export(small_model(), tmp_path / "x", overwrite=True)
-    assert (tmp_path / "x" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "x" / name).read_text() == "mine"
+
+
+def test_a_file_is_not_replaced(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(ValueError, match="is a file; an export is a folder"):
+        cvzoo.export(small_model(), tmp_path / "x", overwrite=True)
+    assert (tmp_path / "x").read_text() == "mine"
 
 
 def test_a_path_of_a_file_is_refused(tmp_path):
@@ -117,15 +163,38 @@ def test_batches_of_one_size_are_refused(tmp_path):
         cvzoo.export(keras.Model(x, keras.layers.Dense(2)(x)), tmp_path / "x")
 
 
-def test_layers_that_always_draw_numbers_are_refused_by_name(tmp_path):
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: keras.random.normal(keras.ops.shape(x)),
+        lambda x: keras.ops.cast(keras.random.categorical(x, 1, seed=7), "float32"),
+    ],
+    ids=["normal", "categorical"],
+)
+def test_layers_that_always_draw_numbers_are_refused_by_name(draw, tmp_path):
     class AlwaysNoisy(keras.layers.Layer):
         def call(self, inputs):
-            return inputs + keras.random.normal(keras.ops.shape(inputs))
+            return inputs + draw(inputs)
 
     x = keras.Input((4,), name="x")
     y = AlwaysNoisy(name="noisy")(x)
     with pytest.raises(ExportError, match="random numbers.*noisy"):
         cvzoo.export(keras.Model(x, keras.layers.Dense(2)(y)), tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_that_look_words_up_are_refused_by_name(tmp_path):
+    x = keras.Input((4,), dtype="int32", name="x")
+    y = keras.layers.IntegerLookup(vocabulary=[3, 5], name="words")(x)
+    y = keras.layers.Dense(2)(keras.layers.Embedding(4, 3)(y))
+    with pytest.raises(
+        ExportError, match=r"tables, which these layers do: \['words'\]"
+    ):
+        cvzoo.export(keras.Model(x, y), tmp_path / "served")
+    x = keras.Input((4,), dtype="string", name="x")
+    y = keras.layers.StringLookup(vocabulary=["a", "b"])(x)
+    with pytest.raises(ExportError, match="Input 'x' is of strings"):
+        cvzoo.export(keras.Model(x, y), tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,6 +222,9 @@ def test_names_that_cannot_be_served_are_refused(tmp_path):
     x = keras.Input((4,), name="x-1")
     dense = keras.layers.Dense(2, name="d")
     with pytest.raises(ExportError, match=r"\['x-1'\]"):
+        cvzoo.export(keras.Model(x, dense(x)), tmp_path / "served")
+    x = keras.Input((4,), name="self")
+    with pytest.raises(ExportError, match=r"other than `self`"):
         cvzoo.export(keras.Model(x, dense(x)), tmp_path / "served")
     x = keras.Input((4,), name="x")
     twice = keras.Model(x, [dense(x), dense(keras.layers.ReLU()(x))])
