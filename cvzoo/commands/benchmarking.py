@@ -87,11 +87,10 @@ def _lines(found):
     yield f"{'':14}{'score %':>14}{'bytes':>12}{heads}{'memory':>11}"
     for network, of_network in itertools.groupby(rows, lambda row: row.network):
         of_network = list(of_network)
-        first = of_network[0]
-        yield (
-            f"{network}: {first.numbers:,} numbers, {first.multiply_adds:,} "
-            "multiply-adds"
-        )
+        first, products = of_network[0], "multiply-adds not known"
+        if first.multiply_adds is not None:
+            products = f"{first.multiply_adds:,} multiply-adds"
+        yield f"{network}: {first.numbers:,} numbers, {products}"
         for row in of_network:
             times = "".join(f"{a:14.3f}{b:8.3f}" for a, b in row.milliseconds.values())
             memory = f"{row.peak / 2**20:.0f} MiB" if row.peak else ""

@@ -1,17 +1,15 @@
 """`measure`: what exports of a preset take, beside those of its rivals."""
 
 import dataclasses
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from cvzoo import catalogue, graph, models, preset_files, presets, sparsity
 from cvzoo.exporting import litert, rivals, signatures, verification, writing
-from cvzoo.layers.circulant import CirculantBase
+from cvzoo.exporting.multiply_adds import multiply_adds
 
 BATCHES = (1, 64)
 # Each export is run so often, all in turn, and each batch so often in a run.
@@ -37,8 +35,8 @@ class Row:
         error: Its standard error, or `None`.
         bytes: Of its folder, by `stat`.
         numbers: Weights that are not zero.
-        multiply_adds: Of linear and circulant layers, for one example, zeros included;
-            a complex product counts as four.
+        multiply_adds: As computed: of matrix products, convolutions and transforms, for
+            one example, zeros included; `None` if not known.
         milliseconds: Size of a batch → median and 99th percentile of a call's time.
         peak: The most memory that the process held that ran it, in bytes.
         dominated_by: Networks whose export for the same runtime is neither worse nor
@@ -51,7 +49,7 @@ class Row:
     error: float | None
     bytes: int
     numbers: int
-    multiply_adds: int
+    multiply_adds: int | None
     milliseconds: dict
     peak: int
     dominated_by: tuple = ()
@@ -239,7 +237,7 @@ def _exported(network, format, folder, batches):
         error=None if quantize else network.error,
         bytes=report["bytes"],
         numbers=sum(int(np.count_nonzero(one.numpy())) for one in plain.weights),
-        multiply_adds=multiply_adds(plain),
+        multiply_adds=multiply_adds(plain, served),
         milliseconds={},
         peak=0,
     )
@@ -255,34 +253,6 @@ def _with_times(row, batches, runs):
     }
     peak = max(run.peak for run in runs)
     return dataclasses.replace(row, milliseconds=milliseconds, peak=peak)
-
-
-def multiply_adds(model):
-    """Products and sums of a model's linear layers, for one example.
-
-    Of a circulant layer, those of its transforms, 5 n log₂ n each, and of the products
-    between them.
-    """
-    plan = graph.read(model)
-    return sum(_of_call(plan.layers[call.layer]) for call in plan.calls)
-
-
-def _of_call(layer):
-    if graph.is_nested(layer):
-        return multiply_adds(layer)
-    if isinstance(layer, CirculantBase):
-        parts = len(layer.circulant_parts)
-        transforms = 2 * 5 * layer.size * math.log2(max(layer.size, 2))
-        return round(layer.blocks * parts * (transforms + 3 * layer.size))
-    if not sparsity.is_linear(layer):
-        return 0
-    kernel = sparsity.kernel_variables(layer)
-    given, taken = (
-        int(np.prod(keras.tree.flatten(tensors)[0].shape[1:-1]))
-        for tensors in (layer.input, layer.output)
-    )
-    size = int(np.prod(kernel[0].shape)) * len(kernel) ** 2
-    return size * (given if "Transpose" in type(layer).__name__ else taken)
 
 
 def _dominating(row, rows):

@@ -47,12 +47,14 @@ class Split(NamedTuple):
         ]
 
 
-def split(model, target):
+def split(model, target, shapes=None):
     """Splits a model's inference.
 
     Args:
         model: A Functional model of plain layers.
         target: What it is traced for: a format of `export`.
+        shapes: Shape of each input, in the model's order. Defaults to the model's own,
+            whose batches are open.
 
     Returns:
         `Split`, whose inputs and outputs are in the model's order, flat.
@@ -60,6 +62,7 @@ def split(model, target):
     import tensorflow as tf
 
     count, weights = len(model.inputs), model.variables
+    shapes = [one.shape for one in model.inputs] if shapes is None else shapes
 
     def infer(*tensors):
         inputs, values = list(tensors[:count]), tensors[count:]
@@ -73,8 +76,8 @@ def split(model, target):
     # Numbered, as names of weights may be equal.
     signature = [
         *(
-            tf.TensorSpec(one.shape, one.dtype, f"input_{place}")
-            for place, one in enumerate(model.inputs)
+            tf.TensorSpec(shape, one.dtype, f"input_{place}")
+            for place, (shape, one) in enumerate(zip(shapes, model.inputs, strict=True))
         ),
         *(
             tf.TensorSpec(one.shape, one.dtype, f"weight_{place}")
@@ -84,7 +87,7 @@ def split(model, target):
     with targets.traced_for(target):
         whole = tf.compat.v1.wrap_function(infer, signature)
     inputs, values = whole.inputs[:count], whole.inputs[count : count + len(weights)]
-    from_inputs = _reached(whole.graph, inputs)
+    from_inputs = reached(whole.graph, inputs)
     outputs = list(whole.outputs)
     handed = _handed_over(whole.graph, from_inputs, values, outputs)
     prepare = []
@@ -129,7 +132,7 @@ def layer_of(operation, model):
     return operation.name
 
 
-def _reached(graph, tensors):
+def reached(graph, tensors):
     """Keys of the tensors that depend on some."""
     found = {one.ref() for one in tensors}
     for operation in graph.get_operations():  # in an order in which they can be run
@@ -143,7 +146,7 @@ def _handed_over(graph, from_inputs, weights, outputs):
 
     A network's output that depends on no input counts as read.
     """
-    from_weights = _reached(graph, weights)
+    from_weights = reached(graph, weights)
     found = {}
     for operation in graph.get_operations():
         if any(one.ref() in from_inputs for one in operation.outputs):
