@@ -80,17 +80,9 @@ ALLOWED = {
         *("rounding", "sparsifying", "sparsity", "stored_examples", "weights"),
     },
     "exporting": {
-        *(
-            "catalogue",
-            "coding",
-            "downloads",
-            "exporting",
-            "folders",
-            "graph",
-            "layers",
-        ),
-        *("models", "ops", "preset_files", "presets", "shrinking", "sparsity"),
-        *("stored_examples",),
+        *("architecture", "catalogue", "coding", "downloads", "exporting"),
+        *("folders", "graph", "layers", "models", "ops", "packing", "preset_files"),
+        *("presets", "shrinking", "sparsity", "stored_examples", "weights"),
     },
     "importers": {"graph", "importers", "layers", "sparsity", "weights"},
     # Everything, in the functions of commands that need Keras.

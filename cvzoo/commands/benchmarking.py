@@ -25,6 +25,13 @@ def add_to(commands):
         metavar="FILE",
         help="of `training.compare`; those that came along if left out",
     )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=1,
+        metavar="N",
+        help="examples of a call, for which exports should be fast; default: 1",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="where to draw it")
     parser.set_defaults(run=run)
@@ -53,7 +60,12 @@ def _calibrate():
 def _measure(options):
     from cvzoo.exporting import measuring
 
-    found = measuring.measure(options.name, rivals_file=options.rivals, track=_track)
+    found = measuring.measure(
+        options.name,
+        rivals_file=options.rivals,
+        batch_size=options.batch_size,
+        track=_track,
+    )
     if options.json:
         print(
             json.dumps(

@@ -2,25 +2,42 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from cvzoo import catalogue, graph, models, preset_files, presets, sparsity
-from cvzoo.exporting import litert, rivals, signatures, verification, writing
+from cvzoo import catalogue, graph, preset_files, sparsity
+from cvzoo.exporting import (
+    contenders,
+    litert,
+    rivals,
+    signatures,
+    verification,
+    writing,
+)
 from cvzoo.exporting.multiply_adds import multiply_adds
 
 BATCHES = (1, 64)
 # Each export is run so often, all in turn, and each batch so often in a run.
 ROUNDS, CALLS = 2, 100
-UNCOMPRESSED = "uncompressed"
 SAVED_MODEL, LITERT, INT8 = "SavedModel", "LiteRT", "LiteRT int8"
-# Name → arguments of `export`, and in what the export runs.
+# What is no more than this apart in time is called as fast.
+AS_FAST = 1.05
+
+
+class _Format(NamedTuple):
+    """Arguments of `export`, and in what the export runs."""
+
+    format: str
+    quantize: str | None
+    runtime: str
+
+
 _FORMATS = {
-    SAVED_MODEL: (("tf_saved_model", None), SAVED_MODEL),
-    LITERT: (("litert", None), LITERT),
-    INT8: (("litert", "int8"), LITERT),
+    SAVED_MODEL: _Format("tf_saved_model", None, SAVED_MODEL),
+    LITERT: _Format("litert", None, LITERT),
+    INT8: _Format("litert", "int8", LITERT),
 }
 
 
@@ -40,7 +57,8 @@ class Row:
         milliseconds: Size of a batch → median and 99th percentile of a call's time.
         peak: The most memory that the process held that ran it, in bytes.
         dominated_by: Networks whose export for the same runtime is neither worse nor
-            larger nor slower, for any batch, and better in one of these.
+            larger nor slower, for any batch, and better in one of these. Scores are
+            compared as they are, times to 5 percent.
     """
 
     network: str
@@ -62,7 +80,7 @@ class Row:
     @property
     def runtime(self):
         """What it runs in: exports of the same are compared."""
-        return _FORMATS[self.format][1]
+        return _FORMATS[self.format].runtime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,20 +107,9 @@ class Measured:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Network:
-    """What is exported; made when its turn comes, as some are large."""
-
-    name: str
-    make: Callable
-    formats: list
-    test: float | None = None
-    error: float | None = None
-    test_of_int8: float | None = None
-    has_own_weights: bool = False
-
-
-def measure(name, batches=BATCHES, rivals_file=None, track=lambda jobs, _: jobs):
+def measure(
+    name, batches=BATCHES, rivals_file=None, batch_size=1, track=lambda jobs, _: jobs
+):
     """Exports a preset, its uncompressed network and its rivals, and runs them.
 
     Each export is run in processes of its own, all in turn. Others than the preset have
@@ -115,6 +122,7 @@ def measure(name, batches=BATCHES, rivals_file=None, track=lambda jobs, _: jobs)
         rivals_file: A `rivals.json` of `python -m training.compare`. Those that came
             along by default; without any, the uncompressed network of the preset's
             recipe is all there is to compare with.
+        batch_size: Examples of a call, for which exports should be fast.
         track: `track(list, text)` gives the list's items, and may show how far it is.
 
     Returns:
@@ -128,19 +136,23 @@ def measure(name, batches=BATCHES, rivals_file=None, track=lambda jobs, _: jobs)
         raise rivals.RivalsError(
             f"{file} holds rivals of {found.preset!r}, not of {manifest['name']!r}."
         )
-    networks = _networks(folder, manifest, found)
-    jobs = [(network, format) for network in networks for format in network.formats]
+    all_formats = list(_FORMATS) if litert.is_installed() else [SAVED_MODEL]
+    jobs = [
+        (contender, format)
+        for contender in contenders.of_preset(folder, manifest, found)
+        for format in all_formats
+        if contender.has_int8 or format != INT8
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         exports = [
-            _exported(*job, Path(scratch, str(number)), batches)
+            _exported(*job, Path(scratch, str(number)), batches, batch_size)
             for number, job in enumerate(track(jobs, "exporting"))
         ]
         runs = [[] for _ in exports]
         turns = [number for _ in range(ROUNDS) for number in range(len(exports))]
         for number in track(turns, "running"):
             row, inputs = exports[number]
-            (format, _), _ = _FORMATS[row.format]
-            export = Path(scratch, str(number))
+            export, format = Path(scratch, str(number)), _FORMATS[row.format].format
             runs[number].append(verification.run(export, inputs, format, CALLS))
     rows = [
         _with_times(row, batches, found_runs)
@@ -153,62 +165,6 @@ def measure(name, batches=BATCHES, rivals_file=None, track=lambda jobs, _: jobs)
     return Measured(manifest["name"], _told_of_scores(manifest, found), rows)
 
 
-def _networks(folder, manifest, found):
-    """The preset, and what it is compared with."""
-    all_formats = [SAVED_MODEL, LITERT, INT8]
-    if not litert.is_installed():
-        all_formats = [SAVED_MODEL]
-    in_float32 = [one for one in all_formats if one != INT8]
-    scores = {key: _percent(manifest["scores"].get(key)) for key in _SCORES}
-    test, error = scores["test"], None
-    if found is not None and found.ours is not None:
-        test, error = found.ours.test, found.ours.error
-    networks = [
-        _Network(
-            manifest["name"],
-            lambda: presets.from_preset(folder, compile=False, masked=False),
-            all_formats,
-            test,
-            error,
-            has_own_weights=True,
-        )
-    ]
-    if found is None:
-        recipe = catalogue.recipe_of(folder)
-        if "model" in recipe:
-            networks.append(
-                _Network(
-                    UNCOMPRESSED,
-                    lambda: models.create_model(**recipe["model"]),
-                    all_formats,
-                    scores["test before compression"],
-                )
-            )
-        return networks
-    for rival in found.rows:
-        if rival.network is not None and not rival.is_ours:
-            is_plain = rival.name == UNCOMPRESSED
-            int8 = found.named(f"{UNCOMPRESSED}, int8") if is_plain else None
-            networks.append(
-                _Network(
-                    rival.name,
-                    lambda network=rival.network: rivals.build(network),
-                    all_formats if is_plain else in_float32,
-                    rival.test,
-                    rival.error,
-                    int8 and int8.test,
-                )
-            )
-    return networks
-
-
-_SCORES = ("test", "test before compression")
-
-
-def _percent(share):
-    return None if share is None else round(100 * share, 2)
-
-
 def _told_of_scores(manifest, found):
     if found is None:
         return {"metric": manifest["scores"].get("metric", "")}
@@ -217,24 +173,24 @@ def _told_of_scores(manifest, found):
     return {key: told[key] for key in keys}
 
 
-def _exported(network, format, folder, batches):
+def _exported(contender, format, folder, batches, batch_size):
     """Writes the export of a job; its row, without times, and what it is to be fed."""
-    model = network.make()
-    (export_format, quantize), _ = _FORMATS[format]
+    model, asked = contender.make(), _FORMATS[format]
     report = writing.export(
-        *(model, folder, export_format),
-        quantize=quantize,
+        *(contender.preset or model, folder, asked.format),
+        **{"quantize": asked.quantize, "batch_size": batch_size},
+        **contender.labels,
         # Of random weights, int8 may be any way off.
-        tolerance=None if network.has_own_weights else np.inf,
+        tolerance=None if contender.preset else np.inf,
     )
     generator = np.random.default_rng(0)
     served = signatures.Served(graph.functional(model))
     plain = sparsity.without_sparsifiers(model)
     row = Row(
-        network=network.name,
+        network=contender.name,
         format=format,
-        test=network.test_of_int8 if quantize else network.test,
-        error=None if quantize else network.error,
+        test=contender.test_of_int8 if asked.quantize else contender.test,
+        error=None if asked.quantize else contender.error,
         bytes=report["bytes"],
         numbers=sum(int(np.count_nonzero(one.numpy())) for one in plain.weights),
         multiply_adds=multiply_adds(plain, served),
@@ -269,10 +225,10 @@ def _is_better(other, row):
     """Whether a row is as good in all that counts, and better in one."""
     if other.test is None or row.test is None:
         return False
-
-    def costs(one):
-        medians = [median for median, _ in one.milliseconds.values()]
-        return [-one.test, one.bytes, *medians]
-
-    pairs = list(zip(costs(other), costs(row), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    is_as_good = [other.test >= row.test, other.bytes <= row.bytes]
+    is_better = [other.test > row.test, other.bytes < row.bytes]
+    for size, (median, _) in row.milliseconds.items():
+        theirs, _ = other.milliseconds[size]
+        is_as_good.append(theirs <= AS_FAST * median)
+        is_better.append(AS_FAST * theirs < median)
+    return all(is_as_good) and any(is_better)

@@ -203,16 +203,21 @@ def _of_preset(name, told, examples):
     folder = catalogue.find(name)
     manifest = preset_files.read_manifest(folder)
     model = presets.from_preset(folder, compile=False, masked=False)
-    scores = manifest["outputs"]
-    kept = {
-        "classes": manifest["classes"],
-        "outputs": scores["decode"],
-        "logits": scores["logits"],
-    }
+    kept = told_of_classes(manifest)
     told = {key: kept[key] if one is None else one for key, one in told.items()}
     if examples is None and manifest["examples"]:
         examples = stored_examples.examples(folder)
     return model, told, examples
+
+
+def told_of_classes(manifest):
+    """Arguments of `export` on the classes of a preset."""
+    scores = manifest["outputs"]
+    return {
+        "classes": manifest["classes"],
+        "outputs": scores["decode"],
+        "logits": scores["logits"],
+    }
 
 
 def _write_saved_model(model, served, folder, batch_size):

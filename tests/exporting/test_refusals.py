@@ -46,9 +46,7 @@ def test_names_that_differ_from_the_scores_are_an_error(
         names = labels.lookup(tf.cast(places, tf.int64))
         return {"classes": names, "probabilities": values}
 
-    monkeypatch.setattr(
-        signatures.Served, "_named", lambda self, *given: switched(*given)
-    )
+    monkeypatch.setattr(signatures.Served, "_named", switched)
     with pytest.raises(
         ExportError, match="'classify' .* does not name what its scores"
     ):
