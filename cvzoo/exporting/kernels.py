@@ -9,9 +9,12 @@ from keras import ops as kops
 from cvzoo import graph, layers, sparsity
 from cvzoo.exporting import costs
 from cvzoo.layers.circulant import CirculantBase
+from cvzoo.ops import complex_dense
 from cvzoo.ops.shapes import leading
 
 DENSE, SPARSE, TRANSFORM = "dense", "sparse", "transform"
+# Part of zeros in a matrix below which LiteRT's converter keeps them; it is about 0.3.
+_LITERT_SPARSITY = 0.25
 
 
 def choose(model, batch_size, format, table=None):
@@ -57,7 +60,7 @@ def _fastest(layer, batch_size, format, table):
         return layer, None
     if type(layer) in (keras.layers.Dense, layers.ComplexDense):
         if format == "litert":
-            return layer, None
+            return _in_fours(layer), None
         matrix = _matrix(layer)
         batch_size *= _positions(layer)
         sparse = table.sparse(np.count_nonzero(matrix), batch_size)
@@ -69,6 +72,15 @@ def _fastest(layer, batch_size, format, table):
     if isinstance(layer, CirculantBase):
         return _circulant(layer, batch_size, format, table)
     return layer, None
+
+
+def _in_fours(layer):
+    """A dense layer as LiteRT's converter packs it rightly."""
+    kernel = sparsity.kernel_variables(layer)
+    sparsities = [np.mean(kops.convert_to_numpy(part) == 0) for part in kernel]
+    if kernel[0].shape[0] % 4 == 0 or max(sparsities) < _LITERT_SPARSITY:
+        return layer
+    return PaddedToFours(layer)
 
 
 def _circulant(layer, batch_size, format, table):
@@ -155,6 +167,38 @@ class SkippingZeros(_Computed):
         flat = tf.reshape(inputs, (-1, inputs.shape[-1]))
         outputs = tf.sparse.sparse_dense_matmul(sparse, flat, adjoint_b=True)
         return tf.reshape(tf.transpose(outputs), (*leading(inputs), matrix.shape[0]))
+
+
+class PaddedToFours(_Computed):
+    """A dense layer, real or complex, of inputs with zeros up to a multiple of 4.
+
+    LiteRT's converter may pack the numbers of a sparse kernel by fours, along the
+    inputs, and gives wrong ones where these are no multiple.
+    """
+
+    def call(self, inputs):
+        is_pair = isinstance(inputs, (tuple, list))
+        kernel = sparsity.kernel_variables(self.layer)
+        missing = -kernel[0].shape[0] % 4
+        kernel = [
+            kops.pad(kops.cast(part, self.compute_dtype), [(0, missing), (0, 0)])
+            for part in kernel
+        ]
+        parts = [
+            kops.pad(part, [(0, 0)] * (len(part.shape) - 1) + [(0, missing)])
+            for part in (inputs if is_pair else [inputs])
+        ]
+        if is_pair:
+            outputs = complex_dense(parts, kernel)
+        else:
+            outputs = [kops.matmul(parts[0], kernel[0])]
+        if self.layer.use_bias:
+            outputs = [
+                part + kops.cast(bias, part.dtype)
+                for part, bias in zip(outputs, self.bias(), strict=True)
+            ]
+        outputs = tuple(map(self.layer.activation, outputs))
+        return outputs if is_pair else outputs[0]
 
 
 class AsMatrix(_Computed):

@@ -96,10 +96,32 @@ def _named(graph, model, operations):
 def _converted(module, concrete, quantize):
     import tensorflow as tf
 
+    if quantize:
+        # Its runtime refuses weights that are sparse and of 8 bits.
+        return _optimized(module, concrete, [tf.lite.Optimize.DEFAULT])
+    without_zeros = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    content = _optimized(module, concrete, without_zeros)
+    return _optimized(module, concrete, []) if _has_cut_blocks(content) else content
+
+
+def _has_cut_blocks(content):
+    """Whether zeros are left out in blocks that do not divide an axis.
+
+    The converter chooses blocks of 4 for some matrices, and then gives wrong numbers.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    for tensor in Interpreter(model_content=content).get_tensor_details():
+        for axis in tensor["sparsity_parameters"].get("block_map", ()):
+            if tensor["shape"][axis] % 4:
+                return True
+    return False
+
+
+def _optimized(module, concrete, optimizations):
+    import tensorflow as tf
+
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    # Its runtime refuses weights that are sparse and of 8 bits.
-    converter.optimizations = [
-        tf.lite.Optimize.DEFAULT if quantize else tf.lite.Optimize.EXPERIMENTAL_SPARSITY
-    ]
+    converter.optimizations = optimizations
     return converter.convert()

@@ -156,6 +156,11 @@ def _handed_over(graph, from_inputs, weights, outputs):
     for one in outputs:
         if one.ref() in from_weights and one.ref() not in from_inputs:
             found.setdefault(one.ref(), one)
+    # TensorFlow takes graphs apart at operations, so with all that they give.
+    for tensor in list(found.values()):
+        for one in tensor.op.outputs:
+            if one.dtype.is_numpy_compatible:
+                found.setdefault(one.ref(), one)
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from cvzoo.layers.convolution import (
 )
 from cvzoo.layers.initializers import PartwiseUniform
 from cvzoo.layers.linear import check_size
+from cvzoo.ops import channels_last
 
 
 class ComplexConvTranspose(ComplexWindowed):
@@ -45,7 +46,8 @@ class ComplexConvTranspose(ComplexWindowed):
         return *self.kernel_size, self.filters, self.channels(input_shape)
 
     def multiply(self, inputs, kernel):
-        return kops.conv_transpose(
+        return channels_last(
+            kops.conv_transpose,
             inputs,
             kernel,
             strides=self.strides,

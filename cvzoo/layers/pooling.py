@@ -3,11 +3,15 @@
 Arguments mean what they do in Keras' layers of the same name.
 """
 
+import functools
+import math
+
 import keras
 from keras import ops as kops
 
 from cvzoo.layers.complex import PairLayer
 from cvzoo.layers.convolution import compute_conv_output_shape, per_dimension
+from cvzoo.ops import targets
 from cvzoo.ops.pooling import modulus_max_pool
 
 ORDERS = ("parts", "modulus")
@@ -77,6 +81,8 @@ class WindowPooling(PairPooling):
         """Applies a pooling function of `keras.ops` to both parts."""
         # TensorFlow pools volumes of float16 on a GPU only.
         dtype = "float32" if self.rank == 3 else self.compute_dtype
+        if self.rank == 3 and targets.is_litert():
+            pool = functools.partial(_pool_volumes, pool)
         parts = [
             pool(
                 kops.cast(part, dtype),
@@ -108,6 +114,27 @@ class WindowPooling(PairPooling):
             pool_size=self.pool_size, strides=self.strides, padding=self.padding
         )
         return config
+
+
+def _pool_volumes(pool, volumes, pool_size, strides, padding, data_format):
+    """Of volumes as of images: LiteRT has no pooling of three axes.
+
+    Height and width first, then depth: a maximum of maxima, and a mean of means, of
+    which each stands for as many numbers as the others.
+    """
+    if data_format == "channels_first":
+        volumes = kops.transpose(volumes, (0, 2, 3, 4, 1))
+    how = {"padding": padding, "data_format": "channels_last"}
+    _, depth, *space, channels = kops.shape(volumes)
+    images = kops.reshape(volumes, (-1, *space, channels))
+    images = pool(images, pool_size[1:], strides=strides[1:], **how)
+    _, *space, _ = kops.shape(images)
+    images = kops.reshape(images, (-1, depth, math.prod(space), channels))
+    images = pool(images, (pool_size[0], 1), strides=(strides[0], 1), **how)
+    volumes = kops.reshape(images, (-1, kops.shape(images)[1], *space, channels))
+    if data_format == "channels_first":
+        volumes = kops.transpose(volumes, (0, 4, 1, 2, 3))
+    return volumes
 
 
 class ComplexAveragePooling(WindowPooling):

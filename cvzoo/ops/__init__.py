@@ -53,6 +53,7 @@ from cvzoo.ops.pairs import (
     twice_the_phase,
 )
 from cvzoo.ops.products import (
+    channels_last,
     complex_bilinear,
     complex_conv,
     complex_dense,

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from cvzoo.ops.circulant import wide
+from cvzoo.ops.pairs import inverse_real_fourier, real_fourier
 from cvzoo.ops.shapes import leading
 
 
@@ -25,7 +26,7 @@ def cosine_transform(inputs):
     """
     x = wide(inputs, inputs.dtype)
     v = ops.concatenate([x[..., ::2], ops.flip(x[..., 1::2], axis=-1)], axis=-1)
-    real, imag = ops.rfft(v)
+    real, imag = real_fourier(v, inputs.shape[-1])
     cosine, sine = _turn(inputs.shape[-1], x.dtype)
     first = real * cosine + imag * sine
     second = real * sine - imag * cosine
@@ -51,7 +52,7 @@ def inverse_cosine_transform(inputs):
     second = ops.pad(second, sides)
     cosine, sine = _turn(size, first.dtype)
     real, imag = first * cosine + second * sine, first * sine - second * cosine
-    v = ops.irfft((real, imag), fft_length=size)
+    v = inverse_real_fourier((real, imag), size)
     return ops.cast(_interleaved(v), inputs.dtype)
 
 

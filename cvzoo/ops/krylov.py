@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from cvzoo.ops import targets
 from cvzoo.ops.compiling import compiler
 from cvzoo.ops.polynomials import polynomial_products, transposed_products
 
@@ -144,6 +145,8 @@ def tridiagonal_krylov(operator, vectors):
     Returns:
         Tensor `(n, r, n)`: row `[k, i]` is `Aᵏ vᵢ`.
     """
+    if not targets.needs_gradients():
+        return _powers(operator, vectors)
 
     @ops.custom_gradient
     def evaluate(operator, vectors):

@@ -134,6 +134,25 @@ def fourier(pair, axes, norm="backward"):
     return tuple(ops.transpose(part, inverse) for part in pair)
 
 
+def real_fourier(tensor, points):
+    """The first half, `points // 2 + 1`, of the transform of a real tensor.
+
+    Args:
+        tensor: `(..., n)` of float32 or float64, which is padded with zeros.
+        points: At least n.
+    """
+    if targets.is_litert():
+        return real_transforms.half_spectrum(tensor, points)
+    return ops.rfft(tensor, fft_length=points)
+
+
+def inverse_real_fourier(pair, points):
+    """The real tensor `(..., points)` of a pair as of `real_fourier`."""
+    if targets.is_litert():
+        return real_transforms.of_half_spectrum(pair, points)
+    return ops.irfft(pair, fft_length=points)
+
+
 def shifted(tensor, axes):
     """A tensor with zero frequency in the middle, as `numpy.fft.fftshift` does."""
     for axis in axes:

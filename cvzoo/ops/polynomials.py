@@ -14,6 +14,9 @@ import functools
 import keras
 from keras import ops
 
+from cvzoo.ops import targets
+from cvzoo.ops.pairs import inverse_real_fourier, real_fourier
+
 AXES = {"left": "bqf", "right": "rqf", "product": "brf"}
 # Place, among `brqf`, of the axis that each has not.
 MISSING = {"left": 1, "right": 0, "product": 2}
@@ -68,14 +71,17 @@ def fast_length(size):
 
 def _form(target, size, longest, **tensors):
     """The first `size` coefficients of one of the three, from the two others."""
-    length = fast_length(longest)
-    if keras.backend.backend() == "tensorflow":
+    if targets.is_litert():
+        length = 2 ** (longest - 1).bit_length()
+    else:
+        length = fast_length(longest)
+    if keras.backend.backend() == "tensorflow" and not targets.is_litert():
         return _tensorflow_form(target, size, length, tensors)
-    spectra = {name: ops.rfft(one, length) for name, one in tensors.items()}
+    spectra = {name: real_fourier(one, length) for name, one in tensors.items()}
     (a, b), (u, v) = _factors(target, spectra, _conjugate)
     sums = functools.partial(ops.einsum, _equation(target, spectra))
     spectrum = sums(a, u) - sums(b, v), sums(a, v) + sums(b, u)
-    return ops.irfft(spectrum, length)[..., :size]
+    return inverse_real_fourier(spectrum, length)[..., :size]
 
 
 def _tensorflow_form(target, size, length, tensors):

@@ -4,6 +4,7 @@ import math
 
 from keras import ops
 
+from cvzoo.ops import targets
 from cvzoo.ops.pairs import fourier, squared_modulus
 
 
@@ -41,13 +42,31 @@ def global_modulus_max_pool(pair, axes, keepdims=False):
     real, imag, lengths = (
         ops.reshape(part, (*before, points, *after)) for part in (*pair, _lengths(pair))
     )
-    chosen = ops.argmax(lengths, axis=axes[0], keepdims=True)
+    choose = _chosen_by_sums if targets.is_litert() else _chosen
     kept = (1,) * len(axes) if keepdims else ()
     return tuple(
-        ops.reshape(
-            ops.take_along_axis(part, chosen, axis=axes[0]), (*before, *kept, *after)
-        )
-        for part in (real, imag)
+        ops.reshape(part, (*before, *kept, *after))
+        for part in choose((real, imag), lengths, axes[0])
+    )
+
+
+def _chosen(pair, lengths, axis):
+    """The numbers of a pair where lengths are largest along an axis."""
+    place = ops.argmax(lengths, axis=axis, keepdims=True)
+    return tuple(ops.take_along_axis(part, place, axis=axis) for part in pair)
+
+
+def _chosen_by_sums(pair, lengths, axis):
+    """The same for LiteRT, which lacks operations of Keras' `argmax`."""
+    points = ops.shape(lengths)[axis]
+    places = ops.arange(points, dtype="int32")
+    places = ops.reshape(places, (-1,) + (1,) * (len(lengths.shape) - 1 - axis))
+    is_longest = lengths == ops.max(lengths, axis=axis, keepdims=True)
+    first = ops.min(ops.where(is_longest, places, points), axis=axis, keepdims=True)
+    # Not a product: what is not chosen may be infinite.
+    return tuple(
+        ops.sum(ops.where(places == first, part, ops.zeros_like(part)), axis=axis)
+        for part in pair
     )
 
 

@@ -142,7 +142,7 @@ def complex_conv(pair, kernel, **arguments):
     """
 
     def convolve(inputs, kernel):
-        return ops.conv(inputs, kernel, **arguments)
+        return channels_last(ops.conv, inputs, kernel, **arguments)
 
     if not _gradients_are_convolutions(pair[0], kernel[0], arguments):
         return complex_product(convolve, pair, kernel)
@@ -173,7 +173,7 @@ def conv(inputs, kernel, **arguments):
         **arguments: Those of `keras.ops.conv`.
     """
     if not _gradients_are_convolutions(inputs, kernel, arguments):
-        return ops.conv(inputs, kernel, **arguments)
+        return channels_last(ops.conv, inputs, kernel, **arguments)
 
     padding = _padding(kernel.shape[:-2], arguments["padding"])
 
@@ -188,6 +188,24 @@ def conv(inputs, kernel, **arguments):
         return ops.conv(inputs, kernel, **arguments), gradient
 
     return evaluate(inputs, kernel)
+
+
+def channels_last(convolve, inputs, kernel, **arguments):
+    """A convolution of Keras, which LiteRT runs with the channels last only.
+
+    Args:
+        convolve: Function of `keras.ops`.
+        inputs: Its inputs.
+        kernel: Its kernel.
+        **arguments: The others, `data_format` among them.
+    """
+    if arguments["data_format"] == "channels_last" or not targets.is_litert():
+        return convolve(inputs, kernel, **arguments)
+    rank = len(inputs.shape)
+    inputs = ops.transpose(inputs, (0, *range(2, rank), 1))
+    arguments["data_format"] = "channels_last"
+    outputs = convolve(inputs, kernel, **arguments)
+    return ops.transpose(outputs, (0, rank - 1, *range(1, rank - 1)))
 
 
 def _product(multiply, left, right, conjugate):

@@ -8,6 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from cvzoo.ops import real_transforms, targets
+from cvzoo.ops.pairs import modulus
+
 
 def count_paths(scales, angles, order):
     """Number of paths: `1 + J·L`, and `L²·J(J − 1)/2` more of order 2."""
@@ -58,36 +61,44 @@ def scattering(images, low, wavelets, order):
         return _subsample(spectrum, low[scale], 2 ** (scales - scale))
 
     spectrum = _fourier(images)
-    zeroth = smooth(spectrum, 0)[:, None]
+    zeroth = _new_axis(smooth(spectrum, 0), 1)
     first, second = [], []
     for j in range(scales):
         # (batch, angles, ...)
-        inner = _moduli(spectrum[:, None], wavelets[j][0], 2**j)
+        inner = _moduli(_new_axis(spectrum, 1), wavelets[j][0], 2**j)
         first.append(smooth(inner, j))
         if order == 2 and j + 1 < scales:
             # (batch, angles, scales · angles, ...)
-            outer = ops.concatenate(
+            inner = _new_axis(inner, 2)
+            outer = _joined(
                 [
-                    smooth(_moduli(inner[:, :, None], wavelets[k][j], 2 ** (k - j)), k)
+                    smooth(_moduli(inner, wavelets[k][j], 2 ** (k - j)), k)
                     for k in range(j + 1, scales)
                 ],
                 axis=2,
             )
-            _, angles, others, *size = outer.shape
-            second.append(ops.reshape(outer, (-1, angles * others, *size)))
-    spectra = ops.concatenate([zeroth, *first, *second], axis=1)
-    return ops.real(_inverse_fourier(spectra))
+            _, angles, others, *size = outer[0].shape
+            second.append(
+                [ops.reshape(part, (-1, angles * others, *size)) for part in outer]
+            )
+    first_part = _inverse_fourier(_joined([zeroth, *first, *second], axis=1))[0]
+    return ops.real(first_part)
 
 
 def _moduli(spectrum, filters, step):
     """Spectra of the moduli of filtered images, of every `step`th pixel."""
-    return _fourier(ops.abs(_inverse_fourier(_subsample(spectrum, filters, step))))
+    images = _inverse_fourier(_subsample(spectrum, filters, step))
+    return _fourier(modulus(images) if len(images) == 2 else ops.abs(images[0]))
 
 
 def _subsample(spectrum, filters, step):
     """Spectra of filtered images, of every `step`th pixel: means over aliases."""
+    return [_subsampled(part, filters, step) for part in spectrum]
+
+
+def _subsampled(part, filters, step):
     # Not `ops.mean`, which computes complex128 as complex64.
-    product = spectrum * ops.cast(filters / step**2, spectrum.dtype)
+    product = part * ops.cast(filters / step**2, part.dtype)
     if step == 1:
         return product
     *leading, height, width = product.shape
@@ -98,21 +109,40 @@ def _subsample(spectrum, filters, step):
     return ops.sum(folded, axis=-2)
 
 
+def _new_axis(spectrum, axis):
+    return [ops.expand_dims(part, axis) for part in spectrum]
+
+
+def _joined(spectra, axis):
+    return [ops.concatenate(parts, axis) for parts in zip(*spectra, strict=True)]
+
+
 def _fourier(real):
-    """Complex spectrum of real images, over the last two axes."""
+    """Spectrum of real images over the last two axes: one complex tensor in a list.
+
+    For LiteRT, which has few operations on those, a pair.
+    """
+    if targets.is_litert():
+        return real_transforms.fourier((real, None), 2)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.signal.fft2d(tf.complex(real, tf.zeros_like(real)))
-    return _join(ops.fft2((real, ops.zeros_like(real))))
+        return [tf.signal.fft2d(tf.complex(real, tf.zeros_like(real)))]
+    return [_join(ops.fft2((real, ops.zeros_like(real))))]
 
 
 def _inverse_fourier(spectrum):
+    if targets.is_litert():
+        # The transform with the parts exchanged, twice.
+        imag, real = real_transforms.fourier(spectrum[::-1], 2)
+        points = real.shape[-2] * real.shape[-1]
+        return real / points, imag / points
+    (spectrum,) = spectrum
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.signal.ifft2d(spectrum)
-    return _join(ops.ifft2((ops.real(spectrum), ops.imag(spectrum))))
+        return [tf.signal.ifft2d(spectrum)]
+    return [_join(ops.ifft2((ops.real(spectrum), ops.imag(spectrum))))]
 
 
 def _join(pair):

@@ -8,6 +8,8 @@ included: the least-squares inverse of Griffin and Lim, 1984.
 import numpy as np
 from keras import ops
 
+from cvzoo.ops.pairs import inverse_real_fourier, real_fourier
+
 # Below this share of the largest weight a sample is lost: its rounding error would
 # grow more than a hundredfold.
 SMALLEST_WEIGHT = 1e-4
@@ -79,7 +81,7 @@ def short_time_fourier(signal, window, step, fft_length, padding):
         widths = [(0, 0)] * (len(signal.shape) - 1) + [(before, after)]
         signal = ops.pad(signal, widths)
     frames = ops.extract_sequences(signal, len(window), step)
-    return ops.rfft(frames * ops.cast(window, "float32"), fft_length=fft_length)
+    return real_fourier(frames * ops.cast(window, "float32"), fft_length)
 
 
 def inverse_short_time_fourier(pair, window, step, fft_length, padding, length):
@@ -87,7 +89,7 @@ def inverse_short_time_fourier(pair, window, step, fft_length, padding, length):
 
     Where the pair is no transform of a signal: the signal whose transform is nearest.
     """
-    frames = ops.irfft(pair, fft_length=fft_length)[..., : len(window)]
+    frames = inverse_real_fourier(pair, fft_length)[..., : len(window)]
     added = overlap_add(frames * ops.cast(window, "float32"), step)
     _, before, _ = frame_grid(length, len(window), step, padding)
     weight = squared_window_sum(window, length, step, padding)

@@ -83,17 +83,18 @@ def test_blocks_run_in_litert(block, is_complex, tmp_path):
     assert cvzoo.export(model, tmp_path / "x", "litert")["max_abs_error"] < 1e-5
 
 
+class OtherTransform(keras.layers.Layer):
+    """A layer that is none of cvzoo's."""
+
+    def call(self, inputs):
+        return keras.ops.rfft(inputs)[0]
+
+
 def test_layers_that_litert_cannot_run_are_named(tmp_path):
     pytest.importorskip("ai_edge_litert")
-    x = keras.Input((1000, 1), name="x")
-    z = cvzoo.layers.FourierFeatures(axes=1, name="spectrum")(x)
-    model = keras.Model(x, cvzoo.layers.FromComplex("modulus")(z))
-    with pytest.raises(ExportError, match="spectrum.*1000"):
-        cvzoo.export(model, tmp_path / "served", format="litert")
-    x = keras.Input((1000,), name="x")
-    z = cvzoo.layers.STFT(frame_length=64, frame_step=32, name="frames")(x)
-    model = keras.Model(x, cvzoo.layers.FromComplex("modulus")(z))
-    with pytest.raises(ExportError, match="RFFT of layer 'frames'"):
+    x = keras.Input((64,), name="x")
+    model = keras.Model(x, OtherTransform(name="spectrum")(x))
+    with pytest.raises(ExportError, match="RFFT of layer 'spectrum'"):
         cvzoo.export(model, tmp_path / "served", format="litert")
     assert list(tmp_path.iterdir()) == []
 

@@ -36,6 +36,29 @@ def test_what_depends_on_weights_alone_is_not_in_the_served_graph():
     np.testing.assert_allclose(outputs, model(inputs), atol=1e-5)
 
 
+class ByHalves(keras.layers.Layer):
+    """Two numbers, of which the second is used with and without the first."""
+
+    def build(self, shape):
+        self.pair = self.add_weight(shape=(2, 3), initializer="ones")
+
+    def call(self, inputs):
+        first, second = keras.ops.unstack(self.pair, 2)
+        for _ in range(2):
+            inputs = inputs * second + keras.ops.exp(first)
+            first = first + second
+        return inputs
+
+
+def test_operations_that_give_several_tensors_are_taken_apart():
+    x = keras.Input((3,))
+    model = keras.Model(x, ByHalves()(x))
+    parts = splitting.split(model, "tf_saved_model")
+    inputs = np.ones((2, 3), np.float32)
+    (outputs,) = parts.serve(tf.constant(inputs), *parts.prepared())
+    np.testing.assert_allclose(outputs, model(inputs), rtol=1e-6)
+
+
 floats = st.sampled_from([0.0, 0.0, 0.0, 1.0, -0.375, 65504.0, 1.1, -7e30])
 
 
@@ -76,7 +99,10 @@ def test_streams_of_sparse_kernels_are_small():
 
 @pytest.mark.parametrize("is_complex", [False, True])
 @pytest.mark.parametrize("lead", [(), (3,)])
-def test_products_without_zeros_are_those_of_the_layer(is_complex, lead):
+@pytest.mark.parametrize(
+    ("format", "ways"), [("tf_saved_model", {"sparse"}), ("litert", set())]
+)
+def test_products_without_zeros_are_those_of_the_layer(is_complex, lead, format, ways):
     generator = np.random.default_rng(0)
     shape = (*lead, 10)
     if is_complex:
@@ -89,8 +115,8 @@ def test_products_without_zeros_are_those_of_the_layer(is_complex, lead):
         values = generator.normal(size=variable.shape)
         variable.assign(values * (generator.random(values.shape) < 0.3))
     cheap = costs.Costs(place=0.0, sparse_multiply=0.0, read=1.0)
-    found, chosen = kernels.choose(model, 1, "tf_saved_model", cheap)
-    assert set(chosen.values()) == {"sparse"}
+    found, chosen = kernels.choose(model, 1, format, cheap)
+    assert set(chosen.values()) == ways
     given = [generator.normal(size=(4, *shape)).astype(np.float32) for _ in "ab"]
     given = given if is_complex else given[0]
     for left, right in zip(

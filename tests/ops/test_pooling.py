@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops as kops
 
-from cvzoo.ops import pooling
+from cvzoo.ops import pooling, targets
 from tests.helpers import arrays, as_complex, gradients, random_pair
 
 
@@ -109,9 +109,11 @@ def test_half_precision_compares_in_single():
 
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("make", [random_pair, whole_numbers])
-def test_global_modulus_pooling_is_a_window_of_everything(make, keepdims):
+@pytest.mark.parametrize("target", [None, "litert"])
+def test_global_modulus_pooling_is_a_window_of_everything(make, keepdims, target):
     z = make(3, 4, 5, 2)
-    found = as_complex(pooling.global_modulus_max_pool(z, (1, 2), keepdims))
+    with targets.traced_for(target):
+        found = as_complex(pooling.global_modulus_max_pool(z, (1, 2), keepdims))
     expected, _ = pool_by_loops(as_complex(z), (4, 5), (1, 1), "valid")
     expected = expected if keepdims else expected[:, 0, 0]
     np.testing.assert_array_equal(found, expected)
