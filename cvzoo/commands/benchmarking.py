@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import sys
 from pathlib import Path
 
 from cvzoo.commands import running
@@ -74,21 +75,26 @@ def _measure(options):
         )
     else:
         print("\n".join(_lines(found)))
-    if options.out is not None and (
+    if options.out is not None and all(row.test is None for row in found.rows):
+        print("No picture: no scores are known.")
+    elif options.out is not None and (
         path := running.drawn(_draw, found, options.out, options.name)
     ):
         print(f"Picture: {path}")
 
 
 def _track(jobs, text):
-    """Shows in the terminal, if it is one, how many of some jobs are done."""
+    """Shows, apart from the results, how many of some jobs are done."""
     import rich.console
     import rich.progress
 
     console = rich.console.Console(stderr=True)
-    return rich.progress.track(
-        jobs, text, console=console, transient=True, disable=not console.is_terminal
-    )
+    if console.is_terminal:
+        yield from rich.progress.track(jobs, text, console=console, transient=True)
+        return
+    for number, job in enumerate(jobs, 1):
+        print(f"{text}: {number} of {len(jobs)}", file=sys.stderr, flush=True)
+        yield job
 
 
 def _lines(found):
@@ -111,6 +117,12 @@ def _lines(found):
     yield "Milliseconds of a call; memory of the whole process, its runtime included."
     if metric := found.scores["metric"]:
         yield f"Scores: {_told(metric, found.scores)}."
+    if not found.has_rivals:
+        yield (
+            "No rivals are known, so that there is no verdict: `python -m "
+            f"training.compare {found.preset}` makes them, for `--rivals FILE`."
+        )
+        return
     for format, winners in found.verdict.items():
         yield f"{found.preset}, {format}: {_verdict(winners)}."
 
@@ -149,21 +161,21 @@ def _draw(found, path, title):
         (median, _), *_ = row.milliseconds.values()
         number = networks.index(row.network)
         look = {
-            "marker": markers[row.format],
+            "fmt": markers[row.format],
             "color": f"C{number}",
-            "s": 110 if row.network == found.preset else 40,
+            "markersize": 10 if row.network == found.preset else 6,
         }
         for axis, value in zip(axes, (row.bytes, median), strict=True):
-            axis.scatter(value, row.test, **look)
+            axis.errorbar(value, row.test, row.error, elinewidth=0.8, **look)
     for axis, label in zip(
         axes, ("bytes of the export", "milliseconds for one example"), strict=True
     ):
-        axis.set(xscale="log", xlabel=label, ylabel="test score, %")
+        axis.set(xscale="log", xlabel=label, ylabel="test score ± standard error, %")
         axis.grid(alpha=0.3)
     figure.suptitle(title)
     figures.legend_beside(
         figure,
-        {name: {"color": f"C{n}", "marker": "o"} for n, name in enumerate(networks)}
+        {name: {"color": f"C{n}", "marker": "_"} for n, name in enumerate(networks)}
         | {name: {"color": "0.4", "marker": one} for name, one in markers.items()},
     )
     return figures.save(figure, path)

@@ -19,6 +19,11 @@ def add_to(commands):
         help="examples of a call, for which it should be fast; default: 1",
     )
     parser.add_argument("--int8", action="store_true", help="LiteRT weights of 8 bits")
+    parser.add_argument(
+        "--complex-inputs",
+        choices=("complex64", "last_axis"),
+        help="how complex inputs of a SavedModel are given; JSON takes last_axis only",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an export")
     parser.set_defaults(run=run)
 
@@ -33,6 +38,7 @@ def run(options):
         options.format,
         batch_size=options.batch_size,
         quantize="int8" if options.int8 else None,
+        complex_inputs=options.complex_inputs,
         overwrite=options.overwrite,
     )
     times = ", ".join(

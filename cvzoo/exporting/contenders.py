@@ -57,7 +57,7 @@ def of_preset(folder, manifest, found):
     if found is not None:
         return [preset, *_of_rivals(found, labels)]
     recipe = catalogue.recipe_of(folder)
-    if "model" not in recipe:
+    if "model" not in recipe or "sparsify" not in recipe.get("stages", ()):
         return [preset]
     uncompressed = Contender(
         name=UNCOMPRESSED,

@@ -98,6 +98,12 @@ class Measured:
     rows: list
 
     @property
+    def has_rivals(self):
+        """Whether anything with a score is there that the preset could lose to."""
+        others = [row for row in self.rows if row.network != self.preset]
+        return any(row.test is not None for row in others)
+
+    @property
     def verdict(self):
         """Runtime → networks that dominate the preset's float32 export there."""
         return {

@@ -12,6 +12,8 @@ _SERVING = "2.20"
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 BATCHING = "batching_params.pbtxt"
 SMALLEST_BATCH = 64
+# Batches of a request that is taken apart into them, at most.
+_BATCHES_OF_A_REQUEST = 64
 # Of the messages `PredictionLog`, `PredictLog`, `PredictRequest`, `ModelSpec` and of an
 # entry of a map: numbers of the fields that are written.
 _PREDICT_LOG, _REQUEST, _MODEL, _INPUTS, _SIGNATURE = 6, 1, 1, 2, 3
@@ -74,10 +76,12 @@ def write_batching(folder, batch_size):
 
     Args:
         folder: The SavedModel.
-        batch_size: Examples of a batch, at most.
+        batch_size: Examples of a batch, at most. Larger requests are taken apart.
     """
     text = (
-        f"max_batch_size {{ value: {batch_size} }}\n"
+        f"max_batch_size {{ value: {_BATCHES_OF_A_REQUEST * batch_size} }}\n"
+        "enable_large_batch_splitting { value: true }\n"
+        f"max_execution_batch_size {{ value: {batch_size} }}\n"
         "batch_timeout_micros { value: 1000 }\n"
         "max_enqueued_batches { value: 100 }\n"
     )
@@ -87,7 +91,7 @@ def write_batching(folder, batch_size):
 def _prediction_log(signature, inputs):
     """A `PredictionLog` of one request, in the wire format of protocol buffers.
 
-    Its classes are in a package that is tied to older releases of TensorFlow.
+    Its classes are in the package `tensorflow-serving-api`, which nothing else needs.
     """
     import tensorflow as tf
 

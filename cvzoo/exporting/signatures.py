@@ -142,8 +142,9 @@ class Served:
             shapes = [tuple(one.shape) for one in model.outputs]
             if len(shapes) != 1 or shapes[0][-1] != len(self.classes):
                 raise ExportError(
-                    f"{len(self.classes)} classes need one output of as many scores. "
-                    f"Received: outputs of {shapes}"
+                    f"{len(self.classes)} classes need one output of as many scores; "
+                    "a single probability is of one class, with `outputs='each class'`."
+                    f" Received: outputs of {shapes}"
                 )
 
     @property
@@ -159,7 +160,8 @@ class Served:
 
         found = {}
         for name, places in self._places.items():
-            value = given[name]
+            # Convolutions take other sizes, or end the process, without a word.
+            value = tf.ensure_shape(given[name], self.inputs[name][0])
             is_last_axis = len(value.shape) > self._ranks[places[0]]
             if is_last_axis:
                 parts = [value[..., 0], value[..., 1]]

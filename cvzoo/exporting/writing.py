@@ -175,7 +175,9 @@ def _check_path(path, overwrite):
     if not path.exists():
         return
     if not overwrite:
-        raise ValueError(f"{path} exists. Give another folder, or `overwrite=True`.")
+        raise ValueError(
+            f"{path} exists. Give another folder, or `overwrite=True` (`--overwrite`)."
+        )
     if not path.is_dir():
         raise ValueError(f"{path} is a file; an export is a folder.")
     try:
@@ -200,6 +202,11 @@ def _tolerance(model, quantize):
 
 def _of_preset(name, told, examples):
     """The model of a preset, what it says of its classes, and its examples."""
+    if str(name).endswith((".keras", ".h5")):
+        raise ValueError(
+            "`model` must be a Keras model, or a preset. Received: the file "
+            f"{str(name)!r}. Load it first: `keras.models.load_model`."
+        )
     folder = catalogue.find(name)
     manifest = preset_files.read_manifest(folder)
     model = presets.from_preset(folder, compile=False, masked=False)

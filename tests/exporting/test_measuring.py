@@ -52,7 +52,7 @@ def test_without_rivals_there_is_the_network_of_the_recipe(
     transform = 2.5 * 64 * 6
     assert small.multiply_adds == transform + 4 * (64 * 31 + 31 * 10)
     assert large.multiply_adds == transform + 4 * (64 * 512 + 512 * 10)
-    assert found.verdict == {"SavedModel": ()}
+    assert found.verdict == {"SavedModel": ()} and found.has_rivals
     assert found.scores == {"metric": scores["metric"]}
 
 
@@ -131,3 +131,14 @@ def test_the_command_prints_what_was_found(tmp_path, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == {"LiteRT": ["small", "linear"]}
     assert [one["bytes"] for one in told["rows"]] == [2048, 9]
+
+
+def test_the_command_gives_no_verdict_over_nothing(tmp_path, monkeypatch, capsys):
+    alone = dataclasses.replace(row("mine", "LiteRT", 0, 9, 1, 1), test=None)
+    found = measuring.Measured("mine", {"metric": ""}, [alone])
+    monkeypatch.setattr(measuring, "measure", lambda *_, **__: found)
+    picture = tmp_path / "picture.png"
+    assert cli.main(["bench", "mine", "--out", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "No rivals are known" in out and "training.compare mine" in out
+    assert "dominated" not in out and not picture.exists()

@@ -150,6 +150,11 @@ def test_a_path_of_a_file_is_refused(tmp_path):
         cvzoo.export(small_model(), tmp_path / "a.tflite", format="litert")
 
 
+def test_files_of_keras_are_to_be_loaded_first(tmp_path):
+    with pytest.raises(ValueError, match="Load it first: `keras.models.load_model`"):
+        cvzoo.export("soft.keras", tmp_path / "x")
+
+
 def test_a_model_that_was_not_built_is_refused(tmp_path):
     with pytest.raises(ValueError, match="has no shapes yet"):
         cvzoo.export(keras.Sequential([keras.layers.Dense(2)]), tmp_path / "x")

@@ -231,7 +231,19 @@ def test_warm_up_requests_are_prediction_logs(served):
 
 def test_the_batching_config_is_there(served):
     text = (served[0] / "batching_params.pbtxt").read_text()
-    assert "max_batch_size { value: 64 }" in text
+    # Examples of a batch, and of a request, which is taken apart.
+    assert "max_execution_batch_size { value: 64 }" in text
+    assert "max_batch_size { value: 4096 }" in text
+    assert "enable_large_batch_splitting { value: true }" in text
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 3), (2, 5, 2), (2, 6, 2, 1)])
+def test_inputs_of_another_shape_are_errors(shape, served):
+    """Convolutions would take some of these, and others would end the process."""
+    loaded = tf.saved_model.load(str(served[0]))
+    serve = loaded.signatures["serving_default"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Shape of tensor signal"):
+        serve(signal=tf.zeros(shape))
 
 
 @pytest.mark.parametrize("operation", ["MatMul", "DecodeCompressed"])
