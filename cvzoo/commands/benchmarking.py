@@ -76,11 +76,12 @@ def _measure(options):
     else:
         print("\n".join(_lines(found)))
     if options.out is not None and all(row.test is None for row in found.rows):
-        print("No picture: no scores are known.")
+        print("No picture: no scores are known.", file=sys.stderr)
     elif options.out is not None and (
         path := running.drawn(_draw, found, options.out, options.name)
     ):
-        print(f"Picture: {path}")
+        # Apart from what programs read.
+        print(f"Picture: {path}", file=sys.stderr if options.json else sys.stdout)
 
 
 def _track(jobs, text):

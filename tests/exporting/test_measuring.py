@@ -127,7 +127,7 @@ def test_the_command_prints_what_was_found(tmp_path, monkeypatch, capsys):
     assert "ours, LiteRT: DOMINATED by small, linear" in out
     assert "mean of 2 folds (`python -m x`, 2 cores, 2026-01-01)" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert cli.main(["bench", "ours", "--json"]) == 0
+    assert cli.main(["bench", "ours", "--json", "--out", str(picture)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == {"LiteRT": ["small", "linear"]}
     assert [one["bytes"] for one in told["rows"]] == [2048, 9]
