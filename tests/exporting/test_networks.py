@@ -180,6 +180,7 @@ def test_keys_name_outputs_and_inputs_without_names_are_inputs(
     assert (found["alpha"] >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_takes_bfloat16(tmp_path):
     report = cvzoo.export(of_bfloat16(), tmp_path / "served")
     assert report["inputs"] == {"x": [[None, 30], "bfloat16"]}

@@ -14,7 +14,7 @@ from cvzoo.exporting import (
     costs,
     serving,
 )
-from tests.exporting.exports import NAMES, run
+from tests.exporting.exports import NAMES, run, run_in_this_process
 from tests.helpers import small_model
 
 # Bytes of a SavedModel's graph beside its weights.
@@ -129,7 +129,8 @@ def two_wide(tmp_path_factory):
     found = []
     for seed in range(2):
         model, folder = wide_model(seed), tmp_path_factory.mktemp("wide") / "served"
-        cvzoo.export(model, folder, classes="abc")
+        with run_in_this_process():
+            cvzoo.export(model, folder, classes="abc")
         assert weight_files(folder)
         found.append((model, folder))
     return found
