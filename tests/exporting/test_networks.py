@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import cvzoo
+from cvzoo.exporting import signatures
 from tests.exporting.exports import run
 
 
@@ -187,11 +188,15 @@ def test_a_process_of_its_own_takes_bfloat16(tmp_path):
     assert report["max_abs_error"] <= 0.1
 
 
-def test_examples_by_name_go_to_their_inputs(tmp_path, in_this_process):
-    b, a = keras.Input((2,), name="b"), keras.Input((3,), name="a")
-    y = keras.layers.Dense(2, name="y")(keras.layers.Concatenate()([b, a]))
-    examples = {"b": np.ones((4, 2)), "a": np.ones((4, 3))}
-    cvzoo.export(keras.Model([b, a], y), tmp_path / "served", examples=examples)
+def test_examples_by_name_go_to_their_inputs():
+    """The model takes `b` first, although `a` is first in the alphabet."""
+    b, a = keras.Input((2,), name="b"), keras.Input((2,), name="a")
+    model = keras.Model([b, a], keras.layers.Subtract(name="y")([b, a]))
+    examples = {"b": np.full((4, 2), 7), "a": np.full((4, 2), 3)}
+    served = signatures.Served(model, examples=examples)
+    assert (served.examples["b"] == 7).all() and (served.examples["a"] == 3).all()
+    expected = signatures.expected(model, served, served.examples)
+    np.testing.assert_array_equal(expected["y"], np.full((4, 2), 4))
 
 
 def test_complex_examples_are_compared_too(tmp_path, in_this_process):
