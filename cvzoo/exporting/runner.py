@@ -3,8 +3,9 @@
 Run as text, `python -c "$(cat FILE)" FORMAT FOLDER INPUTS.npz OUTPUTS.npz CALLS`, so
 that this folder does not come onto the import path. The arrays of the files are named
 `<number of the batch>/<name>`, those of other signatures than that of scores
-`<number of the batch>/<signature>/<name>`; `milliseconds` has the median and the 99th percentile of
-the time of so many calls of each, `peak` the most memory that the process held.
+`<number of the batch>/<signature>/<name>`; `milliseconds` has the median and the 99th
+percentile of the time of so many calls of each, `peak` the most memory that the process
+held.
 """
 
 import sys
